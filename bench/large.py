@@ -1,0 +1,97 @@
+"""What sending 300 MB costs, to one client and to 64: a composed image from ours, a plain file from nginx."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from statistics import median
+
+from bench.inputs import Inputs
+from bench.process import Served, find, httpboot, nginx, on_client_core
+from bench.report import Finding, Goal
+from ironic_httpboot.http.store import Store
+from ironic_httpboot.image.compose import write
+
+_ROUNDS = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Load:
+    """Who takes the image. take: from a port and a path, how many bytes came. has_goal: the others are for comparison."""
+
+    clients: str
+    take: Callable[[int, str], int]
+    has_goal: bool = True
+
+
+def _curl(at_once: int, times: int) -> Callable[[int, str], int]:
+    def take(port: int, path: str) -> int:
+        target = ("-o", "/dev/null", f"http://127.0.0.1:{port}{path}")
+        options = ("-sS", "--no-progress-meter", "-w", "%{size_download}\n", "-Z", "--parallel-max", str(at_once))
+        said = on_client_core(find("curl"), *options, *target * (at_once * times))
+        return sum(map(int, said.split()))
+
+    return take
+
+
+def _reader(at_once: int) -> Callable[[int, str], int]:
+    def take(port: int, path: str) -> int:
+        return int(on_client_core(sys.executable, "-m", "bench.reader", str(port), path, str(at_once)))
+
+    return take
+
+
+SIXTY_FOUR = Load(clients="64 in curl", take=_curl(64, 1))
+LOADS = (
+    Load(clients="1 in curl", take=_curl(1, 10)),
+    SIXTY_FOUR,
+    Load(clients="64 in bench.reader", take=_reader(64), has_goal=False),
+)
+
+
+def run(inputs: Inputs) -> Finding:
+    """Take turns, so that a busy moment of this machine strikes both."""
+    blob = inputs.image(0)
+    plain = inputs.folder / "plain"
+    plain.mkdir()
+    write(blob, plain / "image.iso")
+    publication = Store(inputs.folder / "large-store").publish(blob, name="image.iso")
+    rows = []
+    goals = []
+    with (
+        httpboot("--store", inputs.folder / "large-store") as ours,
+        nginx(plain, inputs.folder / "nginx-large") as theirs,
+    ):
+        for load in LOADS:
+            ours_each, theirs_each = [], []
+            for _ in range(_ROUNDS):
+                ours_each.append(seconds_per_gb(ours, publication.path, load))
+                theirs_each.append(seconds_per_gb(theirs, "/image.iso", load))
+            our_cost, their_cost = median(ours_each), median(theirs_each)
+            for name, cost in (("httpboot serve, composed", our_cost), ("nginx, plain file", their_cost)):
+                rows.append((name, load.clients, f"{cost:.3f}", f"{1 / cost:.1f}", f"{their_cost / cost:.2f}"))
+            if load.has_goal:
+                ratio = their_cost / our_cost
+                what = f"bytes per CPU second beside nginx, {load.clients}:"
+                goals.append(Goal(what=what, figure=f"{ratio:.2f}", goal="≥ 1.0", met=ratio >= 1.0))
+    (plain / "image.iso").unlink()
+    return Finding(
+        title="large: sending a 300 MB image over plain HTTP",
+        how=(
+            "CPU time (user and system) of the server process for each GB sent, one core for the server, one for the"
+            f" clients; medians of {_ROUNDS} rounds in turns. nginx: one worker, sendfile on, no log. bench.reader takes"
+            " its connections in turns and is slower than both: what nginx has handed to its larger send buffers then"
+            " leaves in the client's time, so this row says who keeps more in the kernel, not who does less."
+        ),
+        columns=("", "clients", "CPU s per GB", "GB per CPU s", "beside nginx"),
+        rows=tuple(rows),
+        goals=tuple(goals),
+    )
+
+
+def seconds_per_gb(server: Served, path: str, load: Load) -> float:
+    """CPU seconds of a server for each GB that its clients take."""
+    before = server.cpu_seconds()
+    sent_bytes = load.take(server.port, path)
+    return (server.cpu_seconds() - before) / (sent_bytes / 1e9)

@@ -1,0 +1,72 @@
+"""The `httpboot` command: its subcommands, and what becomes of errors.
+
+Exit codes: docs/reference/command-line.md.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from typing import Annotated
+
+import typer
+
+from ironic_httpboot import __version__
+from ironic_httpboot.cli import boot, compose, demo, emulate, output, serve
+from ironic_httpboot.errors import HttpBootError
+
+INTERRUPTED = 130
+
+app = typer.Typer(
+    name="httpboot",
+    help="Boot a bare-metal machine from one HTTP(S) URL, and prove that it did.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("boot")(boot.boot)
+app.command("compose")(compose.compose)
+app.command("serve")(serve.serve)
+app.command("emulate")(emulate.emulate)
+app.command("demo")(demo.demo)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        output.out.print(f"httpboot {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def settings(
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say more on standard error.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Options for all commands."""
+    logging.basicConfig(
+        level=logging.DEBUG if verbose else logging.WARNING,
+        format="%(levelname)s %(name)s: %(message)s",
+        stream=sys.stderr,
+    )
+    if not verbose:
+        # What these have to say reaches the operator as our own errors.
+        for name in ("sushy", "urllib3", "asyncio", "aiohttp"):
+            logging.getLogger(name).setLevel(logging.CRITICAL)
+
+
+def main() -> None:
+    """Run the command line; exit with its code."""
+    as_json = "--json" in sys.argv
+    try:
+        app()
+    except HttpBootError as error:
+        output.print_error(error, as_json=as_json)
+        sys.exit(error.exit_code)
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        output.err.print("interrupted")
+        sys.exit(INTERRUPTED)

@@ -1,0 +1,218 @@
+"""The emulator's service: sockets around `bmc.handle`, and a chassis behind each system.
+
+Knows aiohttp, TLS files, and that one state folder has one emulator. Refuses to know what requests mean.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import io
+import json
+import logging
+import secrets
+import ssl
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol, TypeAlias
+
+from aiohttp import web
+
+from ironic_httpboot.emulator import bmc
+from ironic_httpboot.emulator.chassis import Chassis
+from ironic_httpboot.emulator.machine import Specification
+from ironic_httpboot.emulator.state import (
+    Account,
+    Answer,
+    Outcome,
+    Override,
+    Request,
+    Reset,
+    State,
+    SystemState,
+    error_body,
+)
+from ironic_httpboot.errors import HostError, HttpBootError
+from ironic_httpboot.events import Sink
+
+_LOG = logging.getLogger(__name__)
+_LARGEST_BODY_BYTES = 1 << 20
+_STANDING_HEADERS = {"OData-Version": "4.0", "Cache-Control": "no-cache", "Server": "httpboot"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """One emulator. state: a folder. certificate, key: PEM files for https; without them the service speaks http."""
+
+    machines: Sequence[Specification]
+    state: Path
+    host: str = "127.0.0.1"
+    port: int = 8000
+    account: Account | None = None
+    certificate: Path | None = None
+    key: Path | None = None
+
+
+class Hardware(Protocol):
+    """What a BMC sits in front of: a `Chassis`, or whatever else can be switched and told what to boot."""
+
+    @property
+    def state(self) -> SystemState:
+        """What the BMC shows of it."""
+
+    @property
+    def console(self) -> Path:
+        """Where its serial console is written."""
+
+    def remember(self, override: Override) -> None:
+        """Take over a boot override for the next boot. Raises HostError."""
+
+    async def resume(self) -> None:
+        """Find it again as an earlier process left it. Raises HostError."""
+
+    async def reset(self, kind: Reset) -> None:
+        """Do a reset; return when the new power state holds. Raises HostError."""
+
+    async def stop(self) -> None:
+        """Switch it off and forget nothing."""
+
+
+Install: TypeAlias = Callable[[Specification, Path, Sink], Hardware]
+
+
+class Emulator:
+    """A Redfish service in front of machines."""
+
+    def __init__(self, settings: Settings, on_event: Sink = lambda event: None, install: Install = Chassis) -> None:
+        """install: makes the hardware of one machine from its specification, a folder of its own, and a sink."""
+        self._settings = settings
+        self._on_event = on_event
+        self._install = install
+        self._hardware: dict[str, Hardware] = {}
+        self._state = State(uuid=str(uuid.uuid4()), systems={}, account=settings.account)
+        self._runner: web.ServerRunner | None = None
+        self._claim: io.TextIOWrapper | None = None
+        self.url = ""
+
+    async def __aenter__(self) -> Emulator:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *exception: object) -> None:
+        await self.stop()
+
+    def hardware(self, system_id: str) -> Hardware:
+        """The machine behind a system."""
+        return self._hardware[system_id]
+
+    async def start(self) -> None:
+        """Find machines again, then listen. Raises HostError."""
+        self._claim_state()
+        try:
+            for machine in self._settings.machines:
+                hardware = self._install(machine, self._settings.state / machine.id, self._on_event)
+                self._hardware[machine.id] = hardware
+                await hardware.resume()
+            await self._listen()
+        except HttpBootError:
+            await self.stop()
+            raise
+
+    async def stop(self) -> None:
+        """Take no more requests and switch all machines off. Fine to call twice."""
+        runner, self._runner = self._runner, None
+        if runner is not None:
+            await runner.cleanup()
+        await asyncio.gather(*(hardware.stop() for hardware in self._hardware.values()))
+        if self._claim is not None:
+            self._claim.close()
+            self._claim = None
+
+    def _claim_state(self) -> None:
+        """Two emulators on one folder would switch each other's machines."""
+        lock = self._settings.state / "lock"
+        try:
+            self._settings.state.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._claim = lock.open("w")
+            fcntl.flock(self._claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise HostError(
+                f"{self._settings.state}: another emulator runs on this folder", hint="give this one another --state"
+            ) from error
+        except OSError as error:
+            raise HostError(f"{lock}: opened → {error.strerror}") from error
+
+    async def _listen(self) -> None:
+        settings = self._settings
+        context = self._tls()
+        runner = web.ServerRunner(web.Server(self._answer, access_log=None), shutdown_timeout=5)
+        await runner.setup()
+        self._runner = runner
+        try:
+            site = web.TCPSite(runner, settings.host or None, settings.port, ssl_context=context, reuse_address=True)
+            await site.start()
+        except OSError as error:
+            raise HostError(f"listen on {settings.host or '*'}:{settings.port} → {error.strerror or error}") from error
+        host = f"[{settings.host}]" if ":" in settings.host else settings.host
+        self.url = f"{'https' if context else 'http'}://{host}:{runner.addresses[0][1]}"
+
+    def _tls(self) -> ssl.SSLContext | None:
+        if self._settings.certificate is None:
+            return None
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        try:
+            context.load_cert_chain(self._settings.certificate, self._settings.key)
+        except OSError as error:
+            raise HostError(f"{self._settings.certificate}: loaded as certificate → {error}") from error
+        return context
+
+    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        answer = await self._decide(request)
+        body = b"" if answer.body is None else json.dumps(answer.body).encode()
+        headers = {**_STANDING_HEADERS, **answer.headers}
+        if body:
+            headers["Content-Type"] = "application/json"
+        return web.Response(status=answer.status, headers=headers, body=body)
+
+    async def _decide(self, request: web.BaseRequest) -> Answer:
+        try:
+            asked = await _read(request)
+        except ValueError as error:
+            return Answer(status=400, body=error_body("MalformedJSON", f"The request body is no JSON: {error}."))
+        systems = {name: hardware.state for name, hardware in self._hardware.items()}
+        outcome = bmc.handle(
+            replace(self._state, systems=systems), asked, now=time.time(), fresh_token=secrets.token_urlsafe(24)
+        )
+        _LOG.info("%s %s → %d", asked.method, asked.path, outcome.answer.status)
+        try:
+            await self._carry_out(outcome)
+        except HttpBootError as error:
+            _LOG.error("%s", error)
+            return Answer(status=500, body=error_body("InternalError", str(error)))
+        return outcome.answer
+
+    async def _carry_out(self, outcome: Outcome) -> None:
+        """Make true what the answer will say."""
+        self._state = outcome.state
+        for name, system in outcome.state.systems.items():
+            self._hardware[name].remember(system.override)
+        for effect in outcome.effects:
+            await self._hardware[effect.system_id].reset(effect.reset)
+
+
+async def _read(request: web.BaseRequest) -> Request:
+    """A request as a value. Raises ValueError where its body is too long or no JSON."""
+    data = b""
+    async for chunk in request.content.iter_chunked(64 * 1024):
+        data += chunk
+        if len(data) > _LARGEST_BODY_BYTES:
+            raise ValueError(f"more than {_LARGEST_BODY_BYTES} bytes")
+    return Request(
+        method=request.method,
+        path=request.path,
+        headers={name.lower(): value for name, value in request.headers.items()},
+        body=json.loads(data) if data else None,
+    )

@@ -1,0 +1,109 @@
+"""UEFI variables that carry a boot entry: device paths, Boot####, BootNext.
+
+Knows the binary forms of UEFI 2.10 (§3.1.3 load options, §3.3 variables, §10.3 device paths). Refuses to know where
+variables are stored.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from ironic_httpboot.errors import MalformedMessage
+
+GLOBAL_VARIABLE = "8be4df61-93ca-11d2-aa0d-00e098032b8c"
+"""EFI_GLOBAL_VARIABLE, the vendor GUID of Boot####, BootNext and BootOrder."""
+
+NON_VOLATILE, BOOTSERVICE_ACCESS, RUNTIME_ACCESS = 1, 2, 4
+BOOT_VARIABLE_ATTRIBUTES = NON_VOLATILE | BOOTSERVICE_ACCESS | RUNTIME_ACCESS
+
+_FIRST_NUMBER = 0x0900
+_LOAD_OPTION_ACTIVE = 0x0000_0001
+_MESSAGING, _URI = 3, 24
+_END_PATH = bytes([0x7F, 0xFF, 4, 0])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Variable:
+    """A UEFI variable. guid: lower case with hyphens."""
+
+    name: str
+    guid: str
+    attributes: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadOption:
+    """The content of a Boot#### variable. uri: the URI node's text where the path has one."""
+
+    number: int
+    description: str
+    device_path: bytes
+    uri: str | None
+
+    @property
+    def variable_name(self) -> str:
+        """Boot and four digits."""
+        return f"Boot{self.number:04X}"
+
+
+def uri_path(uri: str) -> bytes:
+    """A device path of one URI node, which boots over any NIC. An empty uri means "take the URL from DHCP"."""
+    node = uri.encode("ascii")
+    return struct.pack("<BBH", _MESSAGING, _URI, 4 + len(node)) + node + _END_PATH
+
+
+def http_option(number: int, description: str, uri: str) -> Variable:
+    """Boot#### that boots from a URI over HTTP."""
+    path = uri_path(uri)
+    data = struct.pack("<IH", _LOAD_OPTION_ACTIVE, len(path)) + description.encode("utf-16-le") + b"\0\0" + path
+    return Variable(name=f"Boot{number:04X}", guid=GLOBAL_VARIABLE, attributes=BOOT_VARIABLE_ATTRIBUTES, data=data)
+
+
+def boot_next(number: int) -> Variable:
+    """BootNext: the entry that the firmware tries once, before all others, and forgets as it does."""
+    return Variable(
+        name="BootNext",
+        guid=GLOBAL_VARIABLE,
+        attributes=BOOT_VARIABLE_ATTRIBUTES,
+        data=struct.pack("<H", number),
+    )
+
+
+def decode_option(variable: Variable) -> LoadOption:
+    """Read a Boot#### variable. Raises MalformedMessage, naming the variable and the offset."""
+    data = variable.data
+    try:
+        number = int(variable.name.removeprefix("Boot"), 16)
+        _, path_bytes = struct.unpack_from("<IH", data, 0)
+        end = next(at for at in range(6, len(data) - 1, 2) if data[at : at + 2] == b"\0\0")
+        description = data[6:end].decode("utf-16-le")
+    except (struct.error, StopIteration, ValueError) as error:
+        raise MalformedMessage(f"variable {variable.name}: is no load option") from error
+    path = data[end + 2 : end + 2 + path_bytes]
+    uri = next((node[4:].decode("ascii", "replace") for node in _nodes(path) if node[:2] == bytes([3, 24])), None)
+    return LoadOption(number=number, description=description, device_path=path, uri=uri)
+
+
+def is_boot_option(variable: Variable) -> bool:
+    """Whether a variable is one of Boot0000 to BootFFFF."""
+    return variable.guid == GLOBAL_VARIABLE and re.fullmatch(r"Boot[0-9A-F]{4}", variable.name) is not None
+
+
+def free_number(variables: Iterable[Variable]) -> int:
+    """A boot entry number that is free, and far from the lowest, which firmware takes for its own."""
+    taken = {variable.name for variable in variables if variable.guid == GLOBAL_VARIABLE}
+    return next(number for number in range(_FIRST_NUMBER, 0x10000) if f"Boot{number:04X}" not in taken)
+
+
+def _nodes(path: bytes) -> Iterable[bytes]:
+    at = 0
+    while at + 4 <= len(path):
+        (length,) = struct.unpack_from("<H", path, at + 2)
+        if length < 4 or at + length > len(path):
+            raise MalformedMessage(f"device path: node of {length} bytes at offset {at} of {len(path)}")
+        yield path[at : at + length]
+        at += length

@@ -1,0 +1,196 @@
+"""Where images are published: one manifest a blob, in a directory that publisher and server share.
+
+Knows how a manifest is written so that a crash leaves it whole or absent, how its secret URL is made, and how a request
+finds it again. Refuses to know HTTP and sockets.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import quote
+
+from ironic_httpboot.blob import Blob
+from ironic_httpboot.errors import BadRecipe, HostError, MalformedMessage
+from ironic_httpboot.http import manifest
+from ironic_httpboot.http.manifest import Manifest
+from ironic_httpboot.http.respond import Representation
+from ironic_httpboot.model import ImageKind
+
+_LOG = logging.getLogger(__name__)
+
+_SUFFIX = ".json"
+_PARTIAL_SUFFIX = ".part"
+_PARTIAL_SECONDS = 60
+_TOKEN_BYTES = 16
+_KEPT_MANIFESTS = 4096
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Publication:
+    """A published blob. token: the secret part of its URL."""
+
+    token: str = field(repr=False)
+    name: str
+
+    @property
+    def path(self) -> str:
+        """The URL's path, percent-encoded."""
+        return f"/{self.token}/{quote(self.name)}"
+
+
+class Store:
+    """A directory of manifests. Any number of publishers and servers may use it at the same time."""
+
+    def __init__(self, directory: Path, clock: Callable[[], float] = time.time) -> None:
+        """Use a directory, made if it is missing. Raises HostError where that fails."""
+        self._directory = directory
+        self._clock = clock
+        self._kept: dict[str, tuple[tuple[int, ...], Representation, Manifest]] = {}
+        self._expiries: dict[str, tuple[tuple[int, ...], float | None]] = {}
+        try:
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise HostError(f"store {directory}: made → {error.strerror}") from error
+
+    def publish(self, blob: Blob, *, name: str, machine: str = "", expires_at: float | None = None) -> Publication:
+        """Publish a blob under a new secret URL; when this returns it can be fetched, also after a crash.
+
+        name: ends in .iso, .img or .efi. expires_at: seconds since the epoch. Raises BadRecipe, HostError.
+        """
+        kind = ImageKind.of_name(name)
+        if kind is None or "/" in name or len(name) > 64 or not name.isprintable():
+            raise BadRecipe(
+                f"published name {name!a}: takes at most 64 characters, all printable, no slash, and .iso, .img or .efi"
+                " at its end"
+            )
+        if not machine.isprintable():
+            raise BadRecipe(f"machine {machine!a}: holds a character that cannot be printed")
+        publication = Publication(token=secrets.token_urlsafe(_TOKEN_BYTES), name=name)
+        described = Manifest(
+            name=name,
+            content_type=kind.content_type,
+            machine=machine,
+            published_at=self._clock(),
+            expires_at=expires_at,
+            blob=blob,
+        )
+        self._write(publication.token, manifest.encode(described))
+        return publication
+
+    def withdraw(self, publication: Publication) -> None:
+        """Take a blob back: its URL answers 404 from now on. Fine to call twice. Raises HostError."""
+        self._kept.pop(publication.token, None)
+        try:
+            self._path(publication.token).unlink(missing_ok=True)
+        except OSError as error:
+            raise HostError(f"store {self._directory}: {publication.name} withdrawn → {error.strerror}") from error
+
+    def sweep(self) -> int:
+        """Remove manifests that have expired, and halves that a crash left; return how many went."""
+        now = self._clock()
+        removed = 0
+        trouble = None
+        names = os.listdir(self._directory) if self._directory.is_dir() else []
+        for name in names:
+            try:
+                if self._over(self._directory / name, now):
+                    os.unlink(self._directory / name)
+                    removed += 1
+            except FileNotFoundError:
+                pass  # another was faster
+            except OSError as error:
+                trouble = error
+        if trouble is not None:
+            _LOG.warning("store %s: swept → %s", self._directory, trouble.strerror)
+        self._expiries = {name: self._expiries[name] for name in names if name in self._expiries}
+        return removed
+
+    def find(self, names: tuple[str, ...]) -> Representation | None:
+        """What was published under /token/name, unless it is withdrawn or has expired."""
+        if len(names) != 2:
+            return None
+        kept = self._read(names[0])
+        if kept is None or kept[1].name != names[1] or kept[1].expired(self._clock()):
+            return None
+        return kept[0]
+
+    def _path(self, token: str) -> Path:
+        return self._directory / (token + _SUFFIX)
+
+    def _over(self, path: Path, now: float) -> bool:
+        """Whether a file of the store is of no more use."""
+        if path.suffix == _PARTIAL_SUFFIX:
+            return now - path.stat().st_mtime > _PARTIAL_SECONDS
+        if path.suffix != _SUFFIX:
+            return False
+        identity = _identity(os.stat(path))
+        known = self._expiries.get(path.name)
+        if known is None or known[0] != identity:
+            expires_at = None
+            with suppress(MalformedMessage):  # who asks for it finds out
+                expires_at = manifest.expiry(path.read_bytes())
+            known = self._expiries[path.name] = (identity, expires_at)
+        return known[1] is not None and now >= known[1]
+
+    def _read(self, token: str) -> tuple[Representation, Manifest] | None:
+        """A manifest, from memory while its file is the same; None where it is missing or damaged."""
+        path = self._path(token)
+        try:
+            identity = _identity(os.stat(path))
+            kept = self._kept.get(token)
+            if kept is None or kept[0] != identity:
+                described = manifest.decode(path.read_bytes())
+                kept = (identity, _representation(described), described)
+                if len(self._kept) >= _KEPT_MANIFESTS:
+                    del self._kept[next(iter(self._kept))]
+                self._kept[token] = kept
+            return kept[1:]
+        except MalformedMessage as error:
+            _LOG.error("store %s: found a damaged manifest: %s", self._directory, error)
+        except (OSError, ValueError):
+            pass  # there is none, or no file could be called so
+        self._kept.pop(token, None)
+        return None
+
+    def _write(self, token: str, data: bytes) -> None:
+        """Write a manifest so that it is there whole or not at all."""
+        try:
+            handle, partial = tempfile.mkstemp(suffix=_PARTIAL_SUFFIX, dir=self._directory)
+            try:
+                with os.fdopen(handle, "wb") as stream:
+                    stream.write(data)
+                    stream.flush()
+                    os.fsync(stream.fileno())
+                os.replace(partial, self._path(token))
+            except OSError:
+                os.unlink(partial)
+                raise
+            directory = os.open(self._directory, os.O_RDONLY)
+            try:
+                os.fsync(directory)
+            finally:
+                os.close(directory)
+        except OSError as error:
+            raise HostError(f"store {self._directory}: manifest written → {error.strerror}") from error
+
+
+def _identity(found: os.stat_result) -> tuple[int, ...]:
+    return (found.st_ino, found.st_size, found.st_mtime_ns)
+
+
+def _representation(described: Manifest) -> Representation:
+    return Representation(
+        blob=described.blob,
+        content_type=described.content_type,
+        modified=int(described.published_at),
+        machine=described.machine,
+        label=f"/…/{described.name}",
+    )

@@ -1,0 +1,134 @@
+"""Redfish resources as values: JSON → System, with errors that name the resource and the attribute.
+
+Knows DSP0266 and DSP2046 as far as a boot needs them. Refuses to know sockets, and what to do with what it reads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias, TypeVar
+
+from ironic_httpboot.errors import MalformedAnswer
+
+Json: TypeAlias = Mapping[str, Any]
+
+ROOT = "/redfish/v1/"
+
+_T = TypeVar("_T")
+_KINDS = {str: "a string", dict: "an object", list: "a list", bool: "true or false"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resource:
+    """A resource as it was read. etag: as the BMC gave it, in the header or else in the body, or None."""
+
+    path: str
+    etag: str | None
+    body: Json = field(repr=False)
+
+    def get(self, name: str, kind: type[_T], within: Json | None = None, *, prefix: str = "") -> _T | None:
+        """An attribute, or None where it is missing or null. Raises MalformedAnswer where it is of another kind."""
+        value = (self.body if within is None else within).get(name)
+        if value is not None and not isinstance(value, kind):
+            raise MalformedAnswer(f"{self.path}: {prefix}{name} is {value!r:.60}, not {_KINDS[kind]}")
+        return value
+
+    def need(self, name: str, kind: type[_T], within: Json | None = None, *, prefix: str = "") -> _T:
+        """An attribute that must be there. Raises MalformedAnswer."""
+        value = self.get(name, kind, within, prefix=prefix)
+        if value is None:
+            raise MalformedAnswer(f"{self.path}: {prefix}{name} is missing")
+        return value
+
+    def link(self, name: str, within: Json | None = None, *, prefix: str = "") -> str | None:
+        """The path that a link leads to, or None where there is no link."""
+        target = self.get(name, dict, within, prefix=prefix)
+        return None if target is None else self.need("@odata.id", str, target, prefix=f"{prefix}{name}/")
+
+    def members(self) -> tuple[str, ...]:
+        """The paths of a collection's members."""
+        found = []
+        for number, member in enumerate(self.need("Members", list)):
+            if not isinstance(member, dict):
+                raise MalformedAnswer(f"{self.path}: Members/{number} is {member!r:.60}, not an object")
+            found.append(self.need("@odata.id", str, member, prefix=f"Members/{number}/"))
+        return tuple(found)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceRoot:
+    """Where things are. sessions: the path to log in at, or None where the BMC has no sessions."""
+
+    systems: str
+    sessions: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class System:
+    """A ComputerSystem. boot: its Boot object as it stands. targets, reset_types: None where the BMC does not say."""
+
+    path: str
+    etag: str | None
+    id: str
+    model: str
+    power: str | None
+    boot: Json = field(repr=False)
+    targets: tuple[str, ...] | None
+    reset_path: str | None
+    reset_types: tuple[str, ...] | None
+
+    @property
+    def takes_uri(self) -> bool:
+        """Whether the system's own Boot object shows HttpBootUri."""
+        return "HttpBootUri" in self.boot
+
+
+def read_root(resource: Resource) -> ServiceRoot:
+    """The service root. Raises MalformedAnswer."""
+    systems = resource.link("Systems")
+    if systems is None:
+        raise MalformedAnswer(f"{resource.path}: Systems is missing: this service manages no systems")
+    links = resource.get("Links", dict)
+    return ServiceRoot(
+        systems=systems, sessions=None if links is None else resource.link("Sessions", links, prefix="Links/")
+    )
+
+
+def read_system(resource: Resource) -> System:
+    """A system. Raises MalformedAnswer."""
+    boot = resource.need("Boot", dict)
+    actions = resource.get("Actions", dict) or {}
+    reset = resource.get("#ComputerSystem.Reset", dict, actions, prefix="Actions/") or {}
+    reset_prefix = "Actions/#ComputerSystem.Reset/"
+    return System(
+        path=resource.path,
+        etag=resource.etag,
+        id=resource.get("Id", str) or resource.path.rstrip("/").rpartition("/")[2],
+        model=" ".join(filter(None, (resource.get("Manufacturer", str), resource.get("Model", str)))),
+        power=resource.get("PowerState", str),
+        boot=boot,
+        targets=_allowable(resource, boot, "BootSourceOverrideTarget", prefix="Boot/"),
+        reset_path=resource.get("target", str, reset, prefix=reset_prefix),
+        reset_types=_allowable(resource, reset, "ResetType", prefix=reset_prefix),
+    )
+
+
+def _allowable(resource: Resource, within: Json, name: str, *, prefix: str) -> tuple[str, ...] | None:
+    """What a property may be set to. Absence is "unknown", not "nothing"."""
+    values = resource.get(f"{name}@Redfish.AllowableValues", list, within, prefix=prefix)
+    if values is None:
+        return None
+    return tuple(value for value in values if isinstance(value, str))
+
+
+def error_of(body: object) -> tuple[str, str]:
+    """The message id (its last part) and the message of an error body; empty strings where it has none."""
+    error = body.get("error") if isinstance(body, dict) else None
+    if not isinstance(error, dict):
+        return "", ""
+    infos = error.get("@Message.ExtendedInfo")
+    info = next((each for each in infos if isinstance(each, dict)), {}) if isinstance(infos, list) else {}
+    message_id = info.get("MessageId") or error.get("code") or ""
+    message = info.get("Message") or error.get("message") or ""
+    return str(message_id).rpartition(".")[2], str(message)

@@ -1,0 +1,105 @@
+"""The commands, each a process of its own, boot a machine as an operator would."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+from pathlib import Path
+
+import pytest
+
+from ironic_httpboot.demo import guest
+from kit.commands import Running, httpboot, qemu_processes
+from kit.judges import judge
+
+pytestmark = pytest.mark.firmware
+
+
+def test_compose_serve_emulate_and_boot_over_https_with_a_password(tmp_path: Path) -> None:
+    parts = guest.find_parts()
+    guest.write_ramdisk(parts, tmp_path / "ramdisk")
+    (tmp_path / "nonce").write_text("abc")
+    image = tmp_path / "images" / "node-1.iso"
+    image.parent.mkdir()
+    printed = httpboot(
+        "compose", "--kernel", parts.kernel, "--initrd", tmp_path / "ramdisk",
+        "--append", f"etc/httpboot/nonce={tmp_path / 'nonce'}", "--cmdline", guest.cmdline("abc"), "-o", image,
+    )  # fmt: skip
+    assert f"{image}: {image.stat().st_size:,} bytes" in printed
+
+    judge(
+        "openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=bmc",
+        "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", tmp_path / "key.pem", "-out", tmp_path / "certificate.pem",
+    )  # fmt: skip
+    (tmp_path / "password").write_text("correct horse\n")
+    (tmp_path / "emulator.toml").write_text(
+        f"""
+        [emulator]
+        listen = "127.0.0.1:0"
+        state = "{tmp_path}/bmc"
+        username = "operator"
+        password_file = "{tmp_path}/password"
+        certificate = "{tmp_path}/certificate.pem"
+        key = "{tmp_path}/key.pem"
+
+        [[machine]]
+        id = "node-1"
+        memory_mib = 768
+        """
+    )
+    with (
+        Running("serve", "--root", image.parent, "--listen", "127.0.0.1:0") as server,
+        Running("emulate", "-c", tmp_path / "emulator.toml") as emulator,
+    ):
+        port = server.until(r"listening on 127\.0\.0\.1:(\d+)")[1]
+        bmc = emulator.until(r"BMC at (https://127\.0\.0\.1:\d+)/redfish/v1")[1]
+        url = f"http://10.0.2.2:{port}/node-1.iso"
+        login = ("--bmc", bmc, "--username", "operator", "--password-file", tmp_path / "password")
+
+        refused = httpboot("boot", url, *login, code=4)
+        assert "--bmc-ca" in refused, "an unknown certificate is refused, and the hint says what to do"
+        trusted = (*login, "--bmc-ca", tmp_path / "certificate.pem")
+        planned = httpboot("boot", url, *trusted, "--dry-run")
+        assert "1. PATCH /redfish/v1/Systems/node-1" in planned
+        assert not (tmp_path / "bmc" / "node-1" / "state.json").exists(), "--dry-run changes nothing"
+        done = json.loads(httpboot("boot", url, *trusted, "--json"))
+        assert done["done"] is True
+        assert [step["method"] for step in done["steps"]] == ["PATCH", "GET", "POST"]
+
+        emulator.until("verdict: pass", seconds=180)
+        server.until(r"HEAD /node-1\.iso → 200")
+        server.until(rf"GET /node-1\.iso → 200, {image.stat().st_size} of {image.stat().st_size} bytes")
+        assert "correct horse" not in emulator.printed + server.printed + refused + planned
+
+
+def test_the_demonstration_ends_with_the_guests_verdict(tmp_path: Path) -> None:
+    printed = httpboot("demo", "--chain", "uki", "--keep", tmp_path / "kept")
+    stages = ["composed", "published", "BMC asked", "read back", "power on", "GET", "loader", "kernel", "user space"]
+    places = [re.search(rf"^ *[0-9.]+ s  {stage} ", printed, re.MULTILINE) for stage in stages]
+    assert all(places), printed
+    assert [place.start() for place in places if place] == sorted(place.start() for place in places if place)
+    assert "the guest says: pass" in printed
+    assert "the guest says: pass" in printed.splitlines()[-1]
+    assert "verdict pass" in (tmp_path / "kept" / "emulator" / "demo" / "console.log").read_text()
+    assert qemu_processes(tmp_path) == []
+
+
+def test_the_demonstration_says_in_plain_words_where_it_stopped(tmp_path: Path) -> None:
+    printed = httpboot("demo", "--chain", "grub", "--secure-boot", "--keep", tmp_path, code=5)
+    assert "stopped before “loader”" in printed or "stopped before “GET”" in printed, printed
+    assert "Secure Boot refused the loader" in printed
+    assert "last lines of its console" in printed
+    assert qemu_processes(tmp_path) == []
+
+
+def test_interrupting_the_demonstration_leaves_nothing_running(tmp_path: Path) -> None:
+    with Running("demo", "--keep", tmp_path) as demo:
+        demo.until("power on", seconds=60)
+        assert len(qemu_processes(tmp_path)) == 1
+        demo.process.send_signal(signal.SIGINT)
+        assert demo.end() == 130
+    assert "interrupted" in demo.printed
+    assert "Traceback" not in demo.printed
+    assert qemu_processes(tmp_path) == []
+    assert list((tmp_path / "store").iterdir()) == [], "the image is withdrawn"

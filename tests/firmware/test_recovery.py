@@ -1,0 +1,89 @@
+"""What is under way survives the end of the emulator, and nothing is orphaned."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ironic_httpboot.demo import guest
+from ironic_httpboot.http.serve import Server
+from ironic_httpboot.http.store import Store
+from ironic_httpboot.image.compose import compose
+from ironic_httpboot.model import BootRecipe
+from kit.commands import Running, qemu_processes
+from kit.judges import judge
+
+pytestmark = pytest.mark.firmware
+
+
+def _system(bmc: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(judge("curl", "-sSf", f"{bmc}/Systems/node-1"))
+    return found
+
+
+def _until(condition: Any, *, seconds: float, what: str) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {seconds:g} s: {what}"
+        time.sleep(0.2)
+
+
+async def test_a_boot_goes_on_when_the_emulator_is_killed_and_is_found_again(tmp_path: Path) -> None:
+    parts = guest.find_parts()
+    ramdisk = tmp_path / "ramdisk.cpio"
+    guest.write_ramdisk(parts, ramdisk)
+    recipe = BootRecipe(
+        kernel=parts.kernel, initrds=(ramdisk,), appended=guest.checks("abc", {}), cmdline=guest.cmdline("abc")
+    )
+    store = Store(tmp_path / "store")
+    published = store.publish(compose(recipe), name="node-1.iso")
+    server = Server([store], host="127.0.0.1", port=0)
+    await server.start()
+    try:
+        url = f"http://10.0.2.2:{server.port}{published.path}"
+        await asyncio.to_thread(_kill_and_find_again, tmp_path / "bmc", url)
+    finally:
+        await server.stop()
+
+
+def _kill_and_find_again(state: Path, url: str) -> None:
+    command = ("emulate", "--state", state, "--listen", "127.0.0.1:0", "--memory-mib", "768")
+    console = state / "node-1" / "console.log"
+    with Running(*command) as first:
+        bmc = first.until(r"BMC at (\S+);")[1]
+        boot = {
+            "Boot": {"BootSourceOverrideEnabled": "Once", "BootSourceOverrideTarget": "UefiHttp", "HttpBootUri": url}
+        }
+        judge("curl", "-sSf", "-X", "PATCH", "-d", json.dumps(boot), f"{bmc}/Systems/node-1")
+        judge("curl", "-sSf", "-d", "{}", f"{bmc}/Systems/node-1/Actions/ComputerSystem.Reset")
+        first.until("power on")
+        (qemu,) = qemu_processes(state)
+        first.process.send_signal(signal.SIGKILL)
+        first.end()
+    assert qemu_processes(state) == [qemu], "the machine runs on"
+
+    with Running(*command) as second:
+        bmc = second.until(r"BMC at (\S+);")[1]
+        assert _system(bmc)["PowerState"] == "On"
+        assert _system(bmc)["Boot"]["HttpBootUri"] == url
+        second.until("verdict: pass", seconds=120)
+        _until(lambda: _system(bmc)["PowerState"] == "Off", seconds=30, what="the guest's power off is noticed")
+        assert _system(bmc)["Boot"]["BootSourceOverrideEnabled"] == "Disabled", "Once was consumed"
+        assert "verdict pass" in console.read_text()
+
+        # A machine that runs is found again, too, by an emulator that then ends in order: and is switched off.
+        judge("curl", "-sSf", "-d", "{}", f"{bmc}/Systems/node-1/Actions/ComputerSystem.Reset")
+        second.process.send_signal(signal.SIGKILL)
+        second.end()
+    (qemu,) = qemu_processes(state)
+    with Running(*command) as third:
+        third.until("BMC at")
+        third.process.send_signal(signal.SIGTERM)
+        assert third.end() == 0
+    assert qemu_processes(state) == []

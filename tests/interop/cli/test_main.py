@@ -1,0 +1,69 @@
+"""The command line as a whole: help that teaches, errors that name what to change, exit codes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from kit.commands import httpboot
+
+COMMANDS = ("boot", "compose", "serve", "emulate", "demo")
+
+
+def test_without_arguments_it_says_what_it_can_do() -> None:
+    printed = httpboot(code=2)
+    for command in COMMANDS:
+        assert command in printed
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_each_command_explains_itself(command: str) -> None:
+    printed = httpboot(command, "--help")
+    assert "Usage: httpboot" in printed
+    assert len(printed.splitlines()) > 10
+
+
+def test_the_version_is_told() -> None:
+    assert httpboot("--version").startswith("httpboot 0.")
+
+
+def test_an_error_is_one_sentence_with_a_hint_on_standard_error() -> None:
+    printed = httpboot("boot", "http://user:s3cr3t@192.0.2.1/x.iso", "--bmc", "https://192.0.2.2", code=2)
+    assert printed == ("error: boot URL: holds a user name or password\n  hint: put the secret into the path instead\n")
+
+
+def test_with_json_an_error_is_data() -> None:
+    error = json.loads(httpboot("boot", "x.iso", "--bmc", "https://192.0.2.2", "--json", code=2))["error"]
+    assert error == {"kind": "BadUrl", "message": "boot URL: scheme is 'missing', not http or https", "hint": None}
+
+
+def test_an_option_that_does_not_exist_is_told_so() -> None:
+    assert "No such option" in httpboot("boot", "--nonsense", code=2)
+
+
+def test_half_the_credentials_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "password").write_text("x")
+    common = ("boot", "http://192.0.2.1/x.iso", "--bmc", "https://127.0.0.1:9")
+    assert "give --username as well" in httpboot(*common, "--password-file", tmp_path / "password", code=2)
+    assert "HTTPBOOT_BMC_PASSWORD" in httpboot(*common, "--username", "operator", code=2)
+    assert "read as password file" in httpboot(
+        *common, "--username", "x", "--password-file", tmp_path / "missing", code=2
+    )
+
+
+def test_a_bmc_that_is_not_there_is_exit_code_4() -> None:
+    printed = httpboot("boot", "http://192.0.2.1/x.iso", "--bmc", "http://127.0.0.1:9", code=4)
+    assert "127.0.0.1: GET /redfish/v1/ → Connection refused" in printed
+
+
+def test_a_missing_part_is_exit_code_3_and_named_with_its_package(tmp_path: Path) -> None:
+    printed = httpboot("demo", code=3, environment={"HTTPBOOT_PARTS": str(tmp_path)})
+    assert "install the package linux-image-cloud-amd64, or run `make setup`" in printed
+
+
+def test_a_url_that_cannot_work_on_some_machines_is_warned_about() -> None:
+    printed = httpboot("boot", "http://localhost/x.bin?s3cr3t", "--bmc", "http://127.0.0.1:9", code=4)
+    assert "localhost is the machine itself" in printed
+    assert "does not end in .efi, .iso or .img" in printed
+    assert "s3cr3t" not in printed

@@ -1,0 +1,97 @@
+"""The emulator's service over real sockets, judged by curl."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from ironic_httpboot.emulator.chassis import Chassis
+from ironic_httpboot.emulator.serve import Emulator, Settings
+from ironic_httpboot.emulator.state import Enabled, Override, Target
+from ironic_httpboot.errors import HostError
+from kit.hardware import Relay
+from kit.judges import judge
+from kit.lab import machine
+
+
+def settings(folder: Path, port: int = 0) -> Settings:
+    return Settings(machines=[machine("node-1")], state=folder, port=port)
+
+
+@pytest.fixture
+async def emulator(tmp_path: Path) -> AsyncIterator[Emulator]:
+    async with Emulator(settings(tmp_path), install=Relay) as running:
+        yield running
+
+
+async def curl(*arguments: str) -> str:
+    return (await asyncio.to_thread(judge, "curl", "-sS", *arguments)).decode()
+
+
+async def test_curl_walks_from_the_root_to_the_machine(emulator: Emulator) -> None:
+    root = json.loads(await curl(f"{emulator.url}/redfish/v1/"))
+    systems = json.loads(await curl(emulator.url + root["Systems"]["@odata.id"]))
+    (member,) = systems["Members"]
+    system = json.loads(await curl(emulator.url + member["@odata.id"]))
+    assert (system["Id"], system["PowerState"]) == ("node-1", "Off")
+
+
+async def test_a_head_has_the_headers_of_a_get(emulator: Emulator) -> None:
+    got = await curl("-D-", "-o/dev/null", f"{emulator.url}/redfish/v1/Systems/node-1")
+    head = await curl("-I", f"{emulator.url}/redfish/v1/Systems/node-1")
+    assert "ETag:" in head
+    assert "OData-Version: 4.0" in head
+    assert [line for line in head.splitlines() if not line.startswith("Date")] == [
+        line for line in got.splitlines() if not line.startswith("Date")
+    ]
+
+
+@pytest.mark.parametrize("body", ["{", "[1", "x" * 2_000_000])
+async def test_a_body_that_is_no_json_or_too_long_is_refused(emulator: Emulator, tmp_path: Path, body: str) -> None:
+    (tmp_path / "body").write_text(body)
+    said = await curl("-X", "PATCH", "--data-binary", f"@{tmp_path}/body", f"{emulator.url}/redfish/v1/Systems/node-1")
+    assert "MalformedJSON" in said
+
+
+async def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(HostError, match=f"listen on 127.0.0.1:{port} → .*in use"):
+            await Emulator(settings(tmp_path, port), install=Relay).start()
+
+
+async def test_two_emulators_do_not_share_a_folder(emulator: Emulator, tmp_path: Path) -> None:
+    other = Emulator(settings(tmp_path), install=Relay)
+    with pytest.raises(HostError, match="another emulator runs on this folder"):
+        await other.start()
+    await other.stop()
+    assert "node-1" in await curl(f"{emulator.url}/redfish/v1/Systems")
+
+
+async def test_an_override_is_there_after_a_restart(tmp_path: Path) -> None:
+    override = Override(enabled=Enabled.ONCE, target=Target.UEFI_HTTP, uri="http://192.0.2.1/x.iso")
+    async with Emulator(settings(tmp_path)) as first:
+        first.hardware("node-1").remember(override)
+    async with Emulator(settings(tmp_path)) as second:
+        assert isinstance(second.hardware("node-1"), Chassis)
+        assert second.hardware("node-1").state.override == override
+
+
+async def test_a_damaged_state_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "node-1").mkdir()
+    (tmp_path / "node-1" / "state.json").write_text("{")
+    with pytest.raises(HostError, match=r"state\.json: cannot be read") as failure:
+        await Emulator(settings(tmp_path)).start()
+    assert failure.value.hint == "remove it"
+
+
+async def test_a_certificate_that_cannot_be_loaded_is_named(tmp_path: Path) -> None:
+    (tmp_path / "bad.pem").write_text("no certificate")
+    bad = Settings(machines=[machine("node-1")], state=tmp_path, port=0, certificate=tmp_path / "bad.pem")
+    with pytest.raises(HostError, match=r"bad\.pem: loaded as certificate"):
+        await Emulator(bad, install=Relay).start()

@@ -1,0 +1,87 @@
+"""Requests over real sockets: TLS, what is counted, and what stays hidden."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from kit.hardware import Relay
+from kit.judges import judge
+from kit.lab import machine
+
+from ironic_httpboot.emulator.serve import Emulator, Settings
+from ironic_httpboot.errors import BmcTlsError, InputError
+from ironic_httpboot.redfish.transport import Answer, Tls, Transport
+
+
+@dataclass(frozen=True)
+class Bmc:
+    """An https service and the certificate that it shows."""
+
+    url: str
+    certificate: Path
+
+
+@pytest.fixture(params=["IP:127.0.0.1", "DNS:bmc.example"])
+async def bmc(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Bmc]:
+    certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
+    judge(
+        "openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=bmc",
+        "-addext", f"subjectAltName={request.param}", "-keyout", key, "-out", certificate,
+    )  # fmt: skip
+    settings = Settings(machines=[machine("node-1")], state=tmp_path / "bmc", port=0, certificate=certificate, key=key)
+    async with Emulator(settings, install=Relay) as emulator:
+        yield Bmc(emulator.url, certificate)
+
+
+async def get(bmc: Bmc, tls: Tls | None = None) -> Answer:
+    def ask() -> Answer:
+        with Transport(bmc.url, tls) as transport:
+            return transport.request("GET", "/redfish/v1/")
+
+    return await asyncio.to_thread(ask)
+
+
+async def test_a_certificate_is_verified_unless_told_otherwise(
+    bmc: Bmc, request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture
+) -> None:
+    with pytest.raises(BmcTlsError) as failure:
+        await get(bmc)
+    assert failure.value.hint is not None
+    assert "--bmc-ca" in failure.value.hint
+    trusted = Tls(ca_file=str(bmc.certificate))
+    if "IP:127.0.0.1" in request.node.name:
+        assert (await get(bmc, trusted)).status == 200
+    else:
+        with pytest.raises(BmcTlsError, match="127.0.0.1"):
+            await get(bmc, trusted)
+    assert (await get(bmc, Tls(verify=False))).status == 200
+
+
+async def test_a_ca_file_that_is_none_is_named(bmc: Bmc, tmp_path: Path) -> None:
+    (tmp_path / "ca.pem").write_text("no certificate")
+    with pytest.raises(BmcTlsError, match="TLS"):
+        await get(bmc, Tls(ca_file=str(tmp_path / "ca.pem")))
+
+
+async def test_what_is_hidden_is_in_no_log_line(bmc: Bmc, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+
+    def ask() -> None:
+        with Transport(bmc.url, Tls(verify=False)) as transport:
+            transport.hide("s3cr3t")
+            transport.request("PATCH", "/redfish/v1/Systems/node-1", {"Boot": {"HttpBootUri": "ftp://s3cr3t/"}})
+            assert transport.requests == 1
+
+    await asyncio.to_thread(ask)
+    assert "PATCH" in caplog.text
+    assert "s3cr3t" not in caplog.text
+
+
+def test_an_address_with_a_path_is_refused() -> None:
+    with pytest.raises(InputError, match="https://host"):
+        Transport("https://bmc7/redfish/v1")
