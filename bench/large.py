@@ -18,7 +18,7 @@ _ROUNDS = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Load:
-    """Who takes the image. take: from a port and a path, how many bytes came. has_goal: the others are for comparison."""
+    """Who takes the image. take: from a port and a path, how many bytes came. Only some have a goal."""
 
     clients: str
     take: Callable[[int, str], int]
@@ -79,10 +79,10 @@ def run(inputs: Inputs) -> Finding:
     return Finding(
         title="large: sending a 300 MB image over plain HTTP",
         how=(
-            "CPU time (user and system) of the server process for each GB sent, one core for the server, one for the"
-            f" clients; medians of {_ROUNDS} rounds in turns. nginx: one worker, sendfile on, no log. bench.reader takes"
-            " its connections in turns and is slower than both: what nginx has handed to its larger send buffers then"
-            " leaves in the client's time, so this row says who keeps more in the kernel, not who does less."
+            "CPU time (user and system) of the server process for each GB sent, one core for the server, one for"
+            f" the clients; medians of {_ROUNDS} rounds in turns. nginx: one worker, sendfile on, no log. bench.reader"
+            " takes its connections in turns and is slower than both: what nginx has handed to its larger send buffers"
+            " then leaves in the client's time, so this row says who keeps more in the kernel, not who does less."
         ),
         columns=("", "clients", "CPU s per GB", "GB per CPU s", "beside nginx"),
         rows=tuple(rows),

@@ -21,7 +21,7 @@ SEEN_WHOLE = {
     "demo/guest.py": "firmware/test_bmc_path.py",
     "demo/run.py": "firmware/test_commands.py",
     "demo/view.py": "firmware/test_commands.py",
-    "emulator/chassis.py": "firmware/test_recovery.py",
+    "cli/bmc.py": "firmware/test_commands.py",
     "cli/boot.py": "firmware/test_commands.py",
     "cli/demo.py": "firmware/test_commands.py",
     "cli/lifetime.py": "interop/cli/test_serve.py",

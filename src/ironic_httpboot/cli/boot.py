@@ -2,38 +2,36 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import Annotated, Any, assert_never
 
 import typer
 
-from ironic_httpboot import config
 from ironic_httpboot.cli import output
-from ironic_httpboot.errors import InputError
+from ironic_httpboot.cli.bmc import (
+    Address,
+    CaFile,
+    Insecure,
+    PasswordFile,
+    SystemId,
+    Username,
+    credentials,
+    tls,
+)
 from ironic_httpboot.events import Event, Reached
 from ironic_httpboot.model import BootUrl
 from ironic_httpboot.redfish import client
 from ironic_httpboot.redfish.plan import Expect, Patch, Reset, Step
-from ironic_httpboot.redfish.transport import Tls, Transport
-
-PASSWORD_VARIABLE = "HTTPBOOT_BMC_PASSWORD"
+from ironic_httpboot.redfish.transport import Transport
 
 
 def boot(
     url: Annotated[str, typer.Argument(help="What to boot: http(s)://…, ending in .iso, .img or .efi.", metavar="URL")],
-    bmc: Annotated[str, typer.Option(help="The BMC: https://HOST[:PORT].", metavar="URL", envvar="HTTPBOOT_BMC")],
-    system: Annotated[
-        str | None, typer.Option(help="The system's id, where the BMC has several.", metavar="ID")
-    ] = None,
-    username: Annotated[str | None, typer.Option(help="Who logs in.", envvar="HTTPBOOT_BMC_USERNAME")] = None,
-    password_file: Annotated[
-        Path | None, typer.Option(help=f"A file with the password; or set {PASSWORD_VARIABLE}.", metavar="FILE")
-    ] = None,
-    bmc_ca: Annotated[
-        Path | None, typer.Option(help="PEM file of the CA that signed the BMC's certificate.", metavar="FILE")
-    ] = None,
-    insecure: Annotated[bool, typer.Option("--insecure", help="Do not verify the BMC's certificate.")] = False,
+    bmc: Address,
+    system: SystemId = None,
+    username: Username = None,
+    password_file: PasswordFile = None,
+    bmc_ca: CaFile = None,
+    insecure: Insecure = False,
     persistent: Annotated[bool, typer.Option("--persistent", help="At every boot from now on, not only once.")] = False,
     no_reset: Annotated[
         bool, typer.Option("--no-reset", help="Set the override, and leave the machine alone.")
@@ -41,7 +39,7 @@ def boot(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Read, and show what would be sent; change nothing.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    as_json: output.AsJson = False,
 ) -> None:
     """Have a machine boot a URL once: set the override, read it back, reset the machine.
 
@@ -50,23 +48,18 @@ def boot(
     Example: httpboot boot http://192.0.2.1:8080/images/rescue.iso --bmc https://bmc7 --username admin
     """
     target = BootUrl.parse(url)
-    if bmc_ca is not None and insecure:
-        raise InputError("--bmc-ca and --insecure: only one of them makes sense")
-    if bmc_ca is not None and not bmc_ca.is_file():
-        raise InputError(f"--bmc-ca {bmc_ca}: is no file")
     for concern in target.concerns():
         output.err.print(f"[yellow]warning:[/yellow] {target.redacted}: {concern}")
-    tls = Tls(verify=not insecure, ca_file=str(bmc_ca) if bmc_ca else None)
 
     def show(event: Event) -> None:
         if isinstance(event, Reached) and not as_json:
             output.out.print(f"[green]{event.stage.value}[/green] {event.detail}")
 
-    with Transport(bmc, tls) as transport:
+    with Transport(bmc, tls(bmc_ca, insecure=insecure)) as transport:
         report = client.boot(
             transport,
             target,
-            credentials=_credentials(username, password_file),
+            credentials=credentials(username, password_file),
             system_id=system,
             persistent=persistent,
             reset=not no_reset,
@@ -90,18 +83,6 @@ def boot(
     else:
         done = "will boot" if no_reset else "boots"
         output.out.print(f"{report.bmc}, system {report.system}: {done} {target.redacted}", markup=False)
-
-
-def _credentials(username: str | None, password_file: Path | None) -> client.Credentials | None:
-    password = os.environ.get(PASSWORD_VARIABLE)
-    if password_file is not None:
-        password = config.read_secret(password_file)
-    if username is None and password is None:
-        return None
-    if username is None or password is None:
-        missing = "--username" if username is None else f"--password-file, or {PASSWORD_VARIABLE}"
-        raise InputError("credentials: half of them is missing", hint=f"give {missing} as well")
-    return client.Credentials(username=username, password=password)
 
 
 def _step_as_json(step: Step) -> dict[str, Any]:

@@ -36,7 +36,7 @@ def compose(
     chain: Annotated[Chain, typer.Option(help="What stands between firmware and kernel.")] = Chain.SHIM_GRUB,
     arch: Annotated[Arch, typer.Option(help="The machine's architecture.")] = Arch.X64,
     label: Annotated[str, typer.Option(help="The ISO's volume label.")] = "HTTPBOOT",
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    as_json: output.AsJson = False,
 ) -> None:
     """Compose a bootable image from a kernel, ramdisks and a command line.
 

@@ -49,46 +49,53 @@ def unified(stub: SourceFile, head: bytes, *, cmdline: str, kernel: Content, ini
             f"they would end at {sections_end}, and what follows begins at {room_end}"
         )
 
-    alignment = max(_PAGE_BYTES, program.section_alignment)
-    address = _aligned(program.image_size, alignment)
-    raw_offset = _aligned(stub_end, program.file_alignment)
-    sections = []
-    body = Assembly()
-    for name, content in parts.items():
-        size_bytes = length_of(content)
-        raw_size = _aligned(size_bytes, program.file_alignment)
-        sections.append(
-            pe.Section(
-                name=name,
-                virtual_size=size_bytes,
-                virtual_address=address,
-                raw_size=raw_size,
-                raw_offset=raw_offset + body.position,
-                characteristics=_READABLE_DATA,
-            )
-        )
-        body.add(content)
-        body.pad(program.file_alignment)
-        address = _aligned(address + raw_size, alignment)
-    if address > _LARGEST_IMAGE_BYTES:
-        raise BadRecipe(
-            f"unified kernel image: {address} bytes in memory, more than the {_LARGEST_IMAGE_BYTES} of a PE program"
-        )
-
+    sections, body = _laid_out(parts, program, raw_offset=_aligned(stub_end, program.file_alignment))
     headers = bytearray(head[:room_end])
     added = b"".join(section.encode() for section in sections)
     headers[sections_end - len(added) : sections_end] = added
     struct.pack_into("<H", headers, program.coff_at + 6, len(program.sections) + len(sections))
-    struct.pack_into("<I", headers, program.optional_at + 56, address)
+    struct.pack_into("<I", headers, program.optional_at + 56, _end_in_memory(sections, program))
     if program.signed:
         # The stub's signature is of the stub alone, and is left behind.
         struct.pack_into("<II", headers, program.certificates_at, 0, 0)
     image = Assembly()
     image.add(literal(bytes(headers)))
     image.add((FileSlice(stub, room_end, stub_end - room_end),))
-    image.pad_to(raw_offset)
-    image.add(body.content)
+    image.pad_to(_aligned(stub_end, program.file_alignment))
+    image.add(body)
     return image.content
+
+
+def _laid_out(parts: dict[str, Content], program: pe.Program, *, raw_offset: int) -> tuple[list[pe.Section], Content]:
+    """The sections that carry the parts, behind those of a program, and what the file holds from raw_offset on."""
+    sections: list[pe.Section] = []
+    body = Assembly()
+    for name, content in parts.items():
+        size_bytes = length_of(content)
+        sections.append(
+            pe.Section(
+                name=name,
+                virtual_size=size_bytes,
+                virtual_address=_end_in_memory(sections, program),
+                raw_size=_aligned(size_bytes, program.file_alignment),
+                raw_offset=raw_offset + body.position,
+                characteristics=_READABLE_DATA,
+            )
+        )
+        body.add(content)
+        body.pad(program.file_alignment)
+    return sections, body.content
+
+
+def _end_in_memory(added: list[pe.Section], program: pe.Program) -> int:
+    """Where a program with more sections ends in memory, and the next one would begin. Raises BadRecipe."""
+    end = added[-1].virtual_address + added[-1].raw_size if added else program.image_size
+    end = _aligned(end, max(_PAGE_BYTES, program.section_alignment))
+    if end > _LARGEST_IMAGE_BYTES:
+        raise BadRecipe(
+            f"unified kernel image: {end} bytes in memory, more than the {_LARGEST_IMAGE_BYTES} of a PE program"
+        )
+    return end
 
 
 def _end_of(stub: SourceFile, program: pe.Program) -> int:

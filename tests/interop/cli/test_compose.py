@@ -153,8 +153,8 @@ def test_a_folder_that_is_missing_ends_with_3(recipe: BootRecipe, output: Path) 
 
 def test_a_disk_that_takes_no_more_ends_with_3_and_nothing_is_left(recipe: BootRecipe, output: Path) -> None:
     target = output / "x.iso"
-    command = [HTTPBOOT, "compose", "--kernel", recipe.kernel, "-o", target, "--json"]
-    printed = judge("prlimit", "--fsize=2000000", *command, code=3)
+    command = ("compose", "--kernel", recipe.kernel, "-o", target, "--json")
+    printed = judge("prlimit", "--fsize=2000000", HTTPBOOT, *command, code=3)
     assert json.loads(printed)["error"]["message"] == f"{target}: written → File too large"
     assert os.listdir(output) == []
 

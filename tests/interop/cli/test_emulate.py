@@ -7,6 +7,7 @@ import signal
 from pathlib import Path
 
 import pytest
+
 from kit.commands import Running, httpboot
 from kit.judges import judge
 

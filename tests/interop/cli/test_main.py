@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+
 from kit.commands import httpboot
 
 COMMANDS = ("boot", "compose", "serve", "emulate", "demo")

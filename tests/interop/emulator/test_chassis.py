@@ -6,13 +6,13 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from kit.commands import qemu_processes
-from kit.lab import machine, until
 
 from ironic_httpboot.emulator import uefi, varstore
 from ironic_httpboot.emulator.chassis import Chassis
 from ironic_httpboot.emulator.state import Enabled, Override, Power, Reset, Target
 from ironic_httpboot.errors import HostError
+from kit.commands import qemu_processes
+from kit.lab import machine, until
 
 ONCE = Override(enabled=Enabled.ONCE, target=Target.UEFI_HTTP, uri="http://192.0.2.1/x.iso")
 
@@ -31,21 +31,25 @@ def uris(folder: Path) -> list[str | None]:
     return [option.uri for option in options if option.uri is not None]
 
 
+def power(chassis: Chassis) -> Power:
+    return chassis.state.power
+
+
 async def test_each_kind_of_reset_leads_to_its_power_state(chassis: Chassis, tmp_path: Path) -> None:
     await chassis.reset(Reset.ON)
-    assert chassis.state.power is Power.ON
+    assert power(chassis) is Power.ON
     (first,) = qemu_processes(tmp_path)
     await chassis.reset(Reset.ON)
     assert qemu_processes(tmp_path) == [first], "it is on already"
     await chassis.reset(Reset.FORCE_RESTART)
-    assert chassis.state.power is Power.ON
+    assert power(chassis) is Power.ON
     assert qemu_processes(tmp_path) != [first]
     await chassis.reset(Reset.FORCE_OFF)
-    assert chassis.state.power is Power.OFF
+    assert power(chassis) is Power.OFF
     await chassis.reset(Reset.PUSH_POWER_BUTTON)
-    assert chassis.state.power is Power.ON
+    assert power(chassis) is Power.ON
     await chassis.reset(Reset.GRACEFUL_SHUTDOWN)
-    assert chassis.state.power is Power.ON, "the guest has to do it, and there is none"
+    assert power(chassis) is Power.ON, "the guest has to do it, and there is none"
 
 
 async def test_an_override_becomes_a_boot_entry_at_power_on_only(chassis: Chassis, tmp_path: Path) -> None:
@@ -86,7 +90,7 @@ async def test_a_machine_that_cannot_start_says_why_and_stays_off(tmp_path: Path
     chassis = Chassis(machine("node-1", memory_mib=1 << 30), tmp_path)
     with pytest.raises(HostError, match="node-1: QEMU started"):
         await chassis.reset(Reset.ON)
-    assert chassis.state.power is Power.OFF
+    assert power(chassis) is Power.OFF
 
 
 async def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:

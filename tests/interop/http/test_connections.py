@@ -1,3 +1,5 @@
+"""Connections: kept and closed, counted, timed out, and let finish when the server stops."""
+
 from __future__ import annotations
 
 import asyncio

@@ -1,3 +1,5 @@
+"""What becomes of a request: events, logs, clients that go away, files that change under a download."""
+
 from __future__ import annotations
 
 import asyncio

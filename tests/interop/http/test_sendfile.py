@@ -1,3 +1,5 @@
+"""Slices of files through a real socket."""
+
 from __future__ import annotations
 
 import asyncio

@@ -166,8 +166,8 @@ def test_more_files_than_16_bits_can_number_are_listed(tmp_path: Path) -> None:
     files = {**dict.fromkeys(names, ()), "efi.img": literal(b"efi")}
     image = tmp_path / "many.iso"
     write_sparse(Blob.of(iso.image(files, boot="efi.img", label="MANY")), image)
-    for command in (["isoinfo", "-R", "-f", "-i", image], ["bsdtar", "-tf", image]):
-        assert files.keys() <= {line.removeprefix("/") for line in judge(*command).decode().splitlines()}
+    for listing in (judge("isoinfo", "-R", "-f", "-i", image), judge("bsdtar", "-tf", image)):
+        assert files.keys() <= {line.removeprefix("/") for line in listing.decode().splitlines()}
 
 
 @settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ironic_httpboot import config
+from ironic_httpboot.blob import examine
 from ironic_httpboot.demo import guest
 from ironic_httpboot.image import loaders
 from ironic_httpboot.image.compose import compose
@@ -25,7 +26,7 @@ def test_a_loader_is_found_and_is_signed_where_it_says_so(loader: Loader, signed
 
 
 def test_the_kernel_is_signed_and_takes_2047_bytes_of_command_line() -> None:
-    kernel = loaders.examine(guest.find_parts().kernel)
+    kernel = examine(guest.find_parts().kernel)
     assert loaders.inspect(kernel, Arch.X64).signed
     assert loaders.longest_cmdline(kernel, Arch.X64) == 2047
 

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from kit.hardware import Relay
-from kit.judges import judge
-from kit.lab import machine
 
 from ironic_httpboot.emulator.serve import Emulator, Settings
 from ironic_httpboot.errors import BmcTlsError, InputError
 from ironic_httpboot.redfish.transport import Answer, Tls, Transport
+from kit.hardware import Relay
+from kit.judges import judge
+from kit.lab import machine
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ async def test_a_certificate_is_verified_unless_told_otherwise(
     if "IP:127.0.0.1" in request.node.name:
         assert (await get(bmc, trusted)).status == 200
     else:
-        with pytest.raises(BmcTlsError, match="127.0.0.1"):
+        with pytest.raises(BmcTlsError, match=r"127\.0\.0\.1"):
             await get(bmc, trusted)
     assert (await get(bmc, Tls(verify=False))).status == 200
 

@@ -11,7 +11,7 @@ from ironic_httpboot.demo.watch import LIMITS, Watch, last_lines
 from ironic_httpboot.errors import BootFailed
 from ironic_httpboot.events import Event, Failed, Reached, Stage, Transfer
 
-QUICK = {stage: 0.05 for stage in LIMITS}
+QUICK = dict.fromkeys(LIMITS, 0.05)
 
 
 def reached(stage: Stage, machine: str = "node-1") -> Reached:

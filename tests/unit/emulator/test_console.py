@@ -67,7 +67,8 @@ def test_other_lines_mean_nothing(line: str) -> None:
 @given(st.lists(st.sampled_from(["one", "two words", "däß", "%"]), max_size=8), st.data())
 def test_lines_come_whole_however_they_are_cut(lines: list[str], data: st.DataObject) -> None:
     stream = "".join(f"\x1b[2J\x1b[01;01H{line}\r\n" for line in lines).encode()
-    reader, read = Reader(), []
+    reader = Reader()
+    read: list[str] = []
     while stream:
         cut = data.draw(st.integers(1, len(stream)))
         read += reader.feed(stream[:cut])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from kit.bmc import OPEN
 
 from ironic_httpboot.emulator.state import (
     Account,
@@ -17,6 +16,7 @@ from ironic_httpboot.emulator.state import (
     collection,
     etag_of,
 )
+from kit.bmc import OPEN
 
 URI = "http://192.0.2.1/s3cr3t/x.iso"
 

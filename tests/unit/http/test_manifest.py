@@ -1,3 +1,5 @@
+"""A manifest: a blob, written down as JSON and read again."""
+
 from __future__ import annotations
 
 import base64

@@ -1,3 +1,5 @@
+"""A request and a blob become status, headers and slices (RFC 9110)."""
+
 from __future__ import annotations
 
 import time
@@ -415,14 +417,11 @@ def test_the_names_in_a_path(raw: str, names: tuple[str, ...]) -> None:
         "",
         "/",
         "//",
-        "/.",
         "/?a",
         "*",
-        "http://host",
         "http://host/",
         "host:80",
         "/..",
-        "/a/..",
         "/a/../b",
         "/%2e%2e/a",
         "/%2E./a",

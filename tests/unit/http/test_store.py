@@ -1,3 +1,5 @@
+"""Publishing: unguessable paths, expiry, withdrawal, and what a crash leaves behind."""
+
 from __future__ import annotations
 
 import logging

@@ -70,7 +70,8 @@ def test_a_root_without_systems_is_refused(body: Json) -> None:
 
 def test_members_of_a_collection_are_paths() -> None:
     assert resource({"Members": [{"@odata.id": "/a"}, {"@odata.id": "/b"}]}).members() == ("/a", "/b")
-    for bad in ({}, {"Members": {}}, {"Members": ["/a"]}, {"Members": [{}]}):
+    bodies: tuple[Json, ...] = ({}, {"Members": {}}, {"Members": ["/a"]}, {"Members": [{}]})
+    for bad in bodies:
         with pytest.raises(MalformedAnswer, match="Members"):
             resource(bad).members()
 

@@ -1,0 +1,56 @@
+"""The options by which every command reaches a BMC, and what becomes of them.
+
+Knows their names, help and environment variables. Refuses to know what is asked of the BMC.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, TypeAlias
+
+import typer
+
+from ironic_httpboot import config
+from ironic_httpboot.errors import InputError
+from ironic_httpboot.redfish.client import Credentials
+from ironic_httpboot.redfish.transport import Tls
+
+PASSWORD_VARIABLE = "HTTPBOOT_BMC_PASSWORD"
+
+Address: TypeAlias = Annotated[
+    str, typer.Option(help="The BMC: https://HOST[:PORT].", metavar="URL", envvar="HTTPBOOT_BMC")
+]
+SystemId: TypeAlias = Annotated[
+    str | None, typer.Option(help="The system's id, where the BMC has several.", metavar="ID")
+]
+Username: TypeAlias = Annotated[str | None, typer.Option(help="Who logs in.", envvar="HTTPBOOT_BMC_USERNAME")]
+PasswordFile: TypeAlias = Annotated[
+    Path | None, typer.Option(help=f"A file with the password; or set {PASSWORD_VARIABLE}.", metavar="FILE")
+]
+CaFile: TypeAlias = Annotated[
+    Path | None, typer.Option(help="PEM file of the CA that signed the BMC's certificate.", metavar="FILE")
+]
+Insecure: TypeAlias = Annotated[bool, typer.Option("--insecure", help="Do not verify the BMC's certificate.")]
+
+
+def tls(ca: Path | None, *, insecure: bool) -> Tls:
+    """How the BMC's certificate is to be verified. Raises InputError."""
+    if ca is not None and insecure:
+        raise InputError("--bmc-ca and --insecure: only one of them makes sense")
+    if ca is not None and not ca.is_file():
+        raise InputError(f"--bmc-ca {ca}: is no file")
+    return Tls(verify=not insecure, ca_file=str(ca) if ca else None)
+
+
+def credentials(username: str | None, password_file: Path | None) -> Credentials | None:
+    """Who is to log in, or None where nobody was named. Raises InputError, BadConfig."""
+    password = os.environ.get(PASSWORD_VARIABLE)
+    if password_file is not None:
+        password = config.read_secret(password_file)
+    if username is None and password is None:
+        return None
+    if username is None or password is None:
+        missing = "--username" if username is None else f"--password-file, or {PASSWORD_VARIABLE}"
+        raise InputError("credentials: half of them is missing", hint=f"give {missing} as well")
+    return Credentials(username=username, password=password)
