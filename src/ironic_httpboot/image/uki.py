@@ -50,11 +50,17 @@ def unified(stub: SourceFile, head: bytes, *, cmdline: str, kernel: Content, ini
         )
 
     sections, body = _laid_out(parts, program, raw_offset=_aligned(stub_end, program.file_alignment))
+    memory_bytes = _end_in_memory(sections, program)
+    if memory_bytes > _LARGEST_IMAGE_BYTES:
+        raise BadRecipe(
+            f"unified kernel image: {memory_bytes} bytes in memory, more than the {_LARGEST_IMAGE_BYTES} of a PE program"
+        )
+
     headers = bytearray(head[:room_end])
     added = b"".join(section.encode() for section in sections)
     headers[sections_end - len(added) : sections_end] = added
     struct.pack_into("<H", headers, program.coff_at + 6, len(program.sections) + len(sections))
-    struct.pack_into("<I", headers, program.optional_at + 56, _end_in_memory(sections, program))
+    struct.pack_into("<I", headers, program.optional_at + 56, memory_bytes)
     if program.signed:
         # The stub's signature is of the stub alone, and is left behind.
         struct.pack_into("<II", headers, program.certificates_at, 0, 0)
@@ -88,14 +94,9 @@ def _laid_out(parts: dict[str, Content], program: pe.Program, *, raw_offset: int
 
 
 def _end_in_memory(added: list[pe.Section], program: pe.Program) -> int:
-    """Where a program with more sections ends in memory, and the next one would begin. Raises BadRecipe."""
+    """Where a program with more sections ends in memory, and the next one would begin."""
     end = added[-1].virtual_address + added[-1].raw_size if added else program.image_size
-    end = _aligned(end, max(_PAGE_BYTES, program.section_alignment))
-    if end > _LARGEST_IMAGE_BYTES:
-        raise BadRecipe(
-            f"unified kernel image: {end} bytes in memory, more than the {_LARGEST_IMAGE_BYTES} of a PE program"
-        )
-    return end
+    return _aligned(end, max(_PAGE_BYTES, program.section_alignment))
 
 
 def _end_of(stub: SourceFile, program: pe.Program) -> int:
