@@ -53,7 +53,8 @@ def unified(stub: SourceFile, head: bytes, *, cmdline: str, kernel: Content, ini
     memory_bytes = _end_in_memory(sections, program)
     if memory_bytes > _LARGEST_IMAGE_BYTES:
         raise BadRecipe(
-            f"unified kernel image: {memory_bytes} bytes in memory, more than the {_LARGEST_IMAGE_BYTES} of a PE program"
+            f"unified kernel image: {memory_bytes} bytes in memory, "
+            f"more than the {_LARGEST_IMAGE_BYTES} of a PE program"
         )
 
     headers = bytearray(head[:room_end])
