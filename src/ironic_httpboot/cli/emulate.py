@@ -13,7 +13,7 @@ import typer
 
 from ironic_httpboot import config
 from ironic_httpboot.cli import output
-from ironic_httpboot.cli.lifetime import until_told_to_stop
+from ironic_httpboot.cli.lifetime import told_to_stop
 from ironic_httpboot.emulator.machine import Specification, accelerator_for
 from ironic_httpboot.emulator.serve import Emulator, Settings
 from ironic_httpboot.emulator.state import Account
@@ -99,15 +99,16 @@ def _specification(machine: config.MachineTable) -> Specification:
 
 
 async def _emulate(settings: Settings) -> None:
-    async with Emulator(settings, _show) as emulator:
-        for arch in {machine.arch for machine in settings.machines}:
-            accelerator = await asyncio.to_thread(accelerator_for, arch)
-            output.err.print(f"{arch.value} machines run under {accelerator}")
-        output.err.print(f"BMC at {emulator.url}/redfish/v1; Ctrl-C stops", markup=False)
-        for machine in settings.machines:
-            output.err.print(f"  {machine.id}: console in {emulator.hardware(machine.id).console}", markup=False)
-        await until_told_to_stop()
-        output.err.print("stopping: switching machines off")
+    with told_to_stop() as told:
+        async with Emulator(settings, _show) as emulator:
+            for arch in {machine.arch for machine in settings.machines}:
+                accelerator = await asyncio.to_thread(accelerator_for, arch)
+                output.err.print(f"{arch.value} machines run under {accelerator}")
+            output.err.print(f"BMC at {emulator.url}/redfish/v1; Ctrl-C stops", markup=False)
+            for machine in settings.machines:
+                output.err.print(f"  {machine.id}: console in {emulator.hardware(machine.id).console}", markup=False)
+            await told.wait()
+            output.err.print("stopping: switching machines off")
 
 
 def _show(event: Event) -> None:

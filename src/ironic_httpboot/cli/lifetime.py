@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
-async def until_told_to_stop() -> None:
-    """Return at the first SIGINT or SIGTERM. A second one cancels the calling task, whatever it then waits for."""
+@contextmanager
+def told_to_stop() -> Iterator[asyncio.Event]:
+    """An event that the first SIGINT or SIGTERM sets, from now on: begin before anything is started.
+
+    A second signal cancels the task that entered, whatever it then waits for.
+    """
     told = asyncio.Event()
     task = asyncio.current_task()
 
@@ -19,4 +25,4 @@ async def until_told_to_stop() -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, hear)
-    await told.wait()
+    yield told

@@ -17,7 +17,7 @@ import typer
 
 from ironic_httpboot import config
 from ironic_httpboot.cli import output
-from ironic_httpboot.cli.lifetime import until_told_to_stop
+from ironic_httpboot.cli.lifetime import told_to_stop
 from ironic_httpboot.errors import InputError
 from ironic_httpboot.events import Event, Transfer
 from ironic_httpboot.http.folder import Folder
@@ -75,15 +75,16 @@ def _allow_open_files(wanted: int) -> None:
 
 
 async def _serve(server: Server, sources: list[Source]) -> None:
-    await server.start()
-    output.err.print(f"listening on {server.address}; Ctrl-C stops", markup=False)
-    sweeping = asyncio.create_task(_sweep([source for source in sources if isinstance(source, Store)]))
-    try:
-        await until_told_to_stop()
-        output.err.print("stopping: downloads under way are finished first; Ctrl-C again ends them")
-    finally:
-        sweeping.cancel()
-        await server.stop()
+    with told_to_stop() as told:
+        await server.start()
+        output.err.print(f"listening on {server.address}; Ctrl-C stops", markup=False)
+        sweeping = asyncio.create_task(_sweep([source for source in sources if isinstance(source, Store)]))
+        try:
+            await told.wait()
+            output.err.print("stopping: downloads under way are finished first; Ctrl-C again ends them")
+        finally:
+            sweeping.cancel()
+            await server.stop()
 
 
 async def _sweep(stores: list[Store]) -> None:
