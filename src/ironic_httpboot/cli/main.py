@@ -68,5 +68,14 @@ def main() -> None:
         output.print_error(error, as_json=as_json)
         sys.exit(error.exit_code)
     except (KeyboardInterrupt, asyncio.CancelledError):
-        output.err.print("interrupted")
-        sys.exit(INTERRUPTED)
+        sys.exit(_interrupted())
+    except SystemExit as end:
+        # typer has made this of a KeyboardInterrupt, and says nothing.
+        if end.code == INTERRUPTED:
+            _interrupted()
+        raise
+
+
+def _interrupted() -> int:
+    output.err.print("interrupted")
+    return INTERRUPTED
