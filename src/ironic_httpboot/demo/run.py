@@ -111,12 +111,25 @@ async def _boot(options: Options, folder: Path, url: BootUrl, watch: Watch) -> N
     settings = Settings(machines=[machine], state=folder / "emulator", port=0, account=account)
     async with Emulator(settings, watch.hear) as emulator:
         console = emulator.hardware(MACHINE).console
-        asking = asyncio.create_task(asyncio.to_thread(_ask, emulator.url, account, url, watch))
+        asking = asyncio.get_running_loop().run_in_executor(None, _ask, emulator.url, account, url, watch)
         try:
             await watch.until(Stage.READ_BACK)
         finally:
-            await asking
+            await _to_its_end(asking)
         await watch.until(Stage.VERDICT, console)
+
+
+async def _to_its_end(asking: asyncio.Future[None]) -> None:
+    """Wait for a thread, also when this task is cancelled: what the thread still asks must find the BMC there."""
+    cancelled: asyncio.CancelledError | None = None
+    while not asking.done():
+        try:
+            await asyncio.wait([asking])
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        raise cancelled
+    asking.result()
 
 
 def _ask(bmc_url: str, account: Account, url: BootUrl, watch: Watch) -> None:
