@@ -10,15 +10,16 @@ import re
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Literal, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ironic_httpboot.errors import BadConfig, HostError
 from ironic_httpboot.model import Arch
 
 _MAC = re.compile(r"(?:[0-9a-f]{2}:){5}[0-9a-f]{2}")
 _ID = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"
+_LIBVIRT = r"^qemu(?:\+unix)?:///\S+$"
 _NETWORK = r"^(?:user|tap:[A-Za-z0-9._-]{1,15})$"
 _HOST_AND_PORT = re.compile(r"(?:\[([^\[\]\s]+)\]|([^\[\]:\s]*)):([0-9]{1,5})")
 
@@ -108,9 +109,15 @@ class EmulatorTable(_Table):
 
 
 class MachineTable(_Table):
-    """[[machine]]: one emulated machine. mac and uuid are made from the id where they are not given."""
+    """[[machine]]: one emulated machine. mac and uuid are made from the id where they are not given.
+
+    With backend "libvirt" it is a domain that libvirt has, whose definition says what it is made of.
+    """
 
     id: str = Field(pattern=_ID)
+    backend: Literal["qemu", "libvirt"] = "qemu"
+    domain: str | None = Field(default=None, min_length=1)
+    uri: str = Field(default="qemu:///system", pattern=_LIBVIRT)
     mac: Mac | None = None
     uuid: str | None = Field(default=None, pattern=r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$")
     arch: Arch = Arch.X64
@@ -118,6 +125,17 @@ class MachineTable(_Table):
     cpus: int = Field(default=1, ge=1, le=64)
     network: str = Field(default="user", pattern=_NETWORK)
     secure_boot: bool = False
+
+    @model_validator(mode="after")
+    def _agrees_with_its_backend(self) -> MachineTable:
+        of_libvirt = {"domain", "uri"}
+        of_qemu = type(self).model_fields.keys() - {"id", "backend"} - of_libvirt
+        strangers = sorted(self.model_fields_set & (of_qemu if self.backend == "libvirt" else of_libvirt))
+        if strangers and self.backend == "libvirt":
+            raise ValueError(f"{strangers[0]} comes from the domain's definition where backend is libvirt")
+        if strangers:
+            raise ValueError(f'{strangers[0]} is for backend = "libvirt" only')
+        return self
 
 
 class EmulateFile(_Table):

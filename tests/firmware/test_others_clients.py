@@ -24,7 +24,9 @@ async def test_sushy_sets_the_url_and_the_machine_boots_it(tmp_path: Path) -> No
         await lab.until("node-2", Stage.VERDICT)
         assert f"httpboot.nonce={image.nonce}" in lab.console("node-2")
         assert lab.emulator.hardware("node-1").state.override.uri == "", "each system has a URL of its own"
-        assert not lab.emulator.hardware("node-1").console.exists()
+        untouched = lab.emulator.hardware("node-1").console
+        assert untouched is not None
+        assert not untouched.exists()
 
 
 def _ask_by_sushy(url: str, image: str) -> None:

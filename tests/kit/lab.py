@@ -121,7 +121,9 @@ class Lab:
 
     def console(self, name: str) -> str:
         """All that a machine's console has said."""
-        return self.emulator.hardware(name).console.read_text("utf-8", "replace")
+        console = self.emulator.hardware(name).console
+        assert console is not None, "a machine without a console"
+        return console.read_text("utf-8", "replace")
 
     def requests(self, name: str) -> list[Transfer]:
         """The finished requests of a machine."""

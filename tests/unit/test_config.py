@@ -224,3 +224,27 @@ def test_a_root_that_may_not_be_looked_into_has_no_parts(tmp_path: Path) -> None
     finally:
         os.seteuid(before)
         closed.chmod(0o700)
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        ('backend = "xen"', "machine.0.backend"),
+        ('domain = "web"', 'domain is for backend = "libvirt" only'),
+        ('backend = "libvirt"\nmemory_mib = 512', "memory_mib comes from the domain's definition"),
+        ('backend = "libvirt"\nuri = "qemu+ssh://host/system"', "machine.0.uri"),
+    ],
+)
+def test_a_machine_is_either_qemus_or_libvirts_of_this_host(tmp_path: Path, lines: str, said: str) -> None:
+    path = tmp_path / "emulator.toml"
+    path.write_text(f'[emulator]\nstate = "rack"\n[[machine]]\nid = "a"\n{lines}\n')
+    with pytest.raises(BadConfig) as failure:
+        config.read(path, config.EmulateFile)
+    assert said in failure.value.message
+
+
+def test_a_domain_has_the_name_of_its_machine_unless_told_otherwise(tmp_path: Path) -> None:
+    path = tmp_path / "emulator.toml"
+    path.write_text('[emulator]\nstate = "rack"\n[[machine]]\nid = "a"\nbackend = "libvirt"\n')
+    (machine,) = config.read(path, config.EmulateFile).machine
+    assert (machine.domain, machine.uri) == (None, "qemu:///system")

@@ -14,7 +14,7 @@ import typer
 from ironic_httpboot import config
 from ironic_httpboot.cli import output
 from ironic_httpboot.cli.lifetime import told_to_stop
-from ironic_httpboot.emulator.machine import Specification, accelerator_for
+from ironic_httpboot.emulator.machine import DomainName, Specification, accelerator_for
 from ironic_httpboot.emulator.serve import Emulator, Settings
 from ironic_httpboot.emulator.state import Account
 from ironic_httpboot.errors import InputError
@@ -95,20 +95,33 @@ def _specification(machine: config.MachineTable) -> Specification:
         cpus=machine.cpus,
         network=machine.network,
         secure_boot=machine.secure_boot,
+        domain=DomainName(uri=machine.uri, name=machine.domain or machine.id) if machine.backend == "libvirt" else None,
     )
 
 
 async def _emulate(settings: Settings) -> None:
     with told_to_stop() as told:
         async with Emulator(settings, _show) as emulator:
-            for arch in {machine.arch for machine in settings.machines}:
+            own = [machine for machine in settings.machines if machine.domain is None]
+            for arch in {machine.arch for machine in own}:
                 accelerator = await asyncio.to_thread(accelerator_for, arch)
                 output.err.print(f"{arch.value} machines run under {accelerator}")
             output.err.print(f"BMC at {emulator.url}/redfish/v1; Ctrl-C stops", markup=False)
             for machine in settings.machines:
-                output.err.print(f"  {machine.id}: console in {emulator.hardware(machine.id).console}", markup=False)
+                output.err.print(f"  {machine.id}: {_console(emulator, machine)}", markup=False)
             await told.wait()
-            output.err.print("stopping: switching machines off")
+            output.err.print("stopping: switching machines off" if own else "stopping: libvirt's machines run on")
+
+
+def _console(emulator: Emulator, machine: Specification) -> str:
+    console = emulator.hardware(machine.id).console
+    if console is not None:
+        return f"console in {console}"
+    assert machine.domain is not None
+    return (
+        f"no console, so that a boot's progress is unknown; give domain {machine.domain.name} a "
+        "<serial type='pty'> with <log file='…' append='on'/>"
+    )
 
 
 def _show(event: Event) -> None:

@@ -13,9 +13,12 @@ import logging
 import os
 import time
 from pathlib import Path
+from typing import Protocol
 
 from ironic_httpboot.emulator import firmware
 from ironic_httpboot.emulator.console import Milestone, Reader, Trouble, sign
+from ironic_httpboot.emulator.domain import Domain
+from ironic_httpboot.emulator.firmware import Nvram
 from ironic_httpboot.emulator.machine import Machine, Specification
 from ironic_httpboot.emulator.state import Enabled, Override, Power, Reset, SystemState, Target
 from ironic_httpboot.errors import HostError, HttpBootError
@@ -25,6 +28,7 @@ _LOG = logging.getLogger(__name__)
 
 _STATE_NAME = "state.json"
 _LOOK_SECONDS = 0.1
+_UNKNOWN = "OEM"
 _PROGRESS = {
     Stage.POWER_ON: "SystemHardwareInitializationComplete",
     Stage.LOADER: "OSBootStarted",
@@ -32,26 +36,77 @@ _PROGRESS = {
 }
 
 
+class Board(Protocol):
+    """What a chassis drives: a `Machine`, which is QEMU of our own, or a `Domain`, which is libvirt's."""
+
+    @property
+    def specification(self) -> Specification:
+        """What it is made of."""
+
+    @property
+    def nvram(self) -> Nvram:
+        """Its firmware's variables."""
+
+    @property
+    def console(self) -> Path | None:
+        """Where its serial console is written; None where it is not."""
+
+    @property
+    def running(self) -> bool:
+        """Whether it is switched on."""
+
+    async def prepare(self) -> None:
+        """Have variables that can be written now. Raises HostError."""
+
+    async def start(self) -> None:
+        """Switch on. Raises HostError."""
+
+    async def adopt(self) -> bool:
+        """Find it again as an earlier process left it; return whether it is on. Raises HostError."""
+
+    async def stop(self) -> None:
+        """Switch off at once. Raises HostError."""
+
+    async def release(self) -> None:
+        """Let go of it, as the emulator ends."""
+
+    async def press_power_button(self) -> None:
+        """Ask the guest to shut down. Raises HostError."""
+
+    async def wait(self) -> None:
+        """Return when it is off."""
+
+
 class Chassis:
     """A machine that can be told by Redfish what to boot, and does."""
 
     def __init__(self, specification: Specification, folder: Path, on_event: Sink = lambda event: None) -> None:
         """folder: the machine's own, made if it is missing. Raises HostError."""
-        self._specification = specification
         self._folder = folder.absolute()
         self._on_event = on_event
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise HostError(f"{self._folder}: made → {error.strerror}") from error
-        found = firmware.find(specification.arch, secure_boot=specification.secure_boot)
-        self._machine = Machine(specification, self._folder, found, self._machine_ended)
-        self._nvram = firmware.Nvram(self._machine.variables, found)
+        self._machine: Board
+        if specification.domain is not None:
+            self._machine = Domain(specification, self._machine_ended, self._machine_was_started)
+        else:
+            found = firmware.find(specification.arch, secure_boot=specification.secure_boot)
+            self._machine = Machine(specification, self._folder, found, self._machine_ended)
         self._override, self._handed_over = self._remembered()
         self._progress = "None"
         self._lock = asyncio.Lock()
         self._look: asyncio.Task[None] | None = None
         self._restart: asyncio.Task[None] | None = None
+
+    @property
+    def _specification(self) -> Specification:
+        return self._machine.specification
+
+    @property
+    def _nvram(self) -> Nvram:
+        return self._machine.nvram
 
     @property
     def state(self) -> SystemState:
@@ -67,8 +122,8 @@ class Chassis:
         )
 
     @property
-    def console(self) -> Path:
-        """Where its serial console is written."""
+    def console(self) -> Path | None:
+        """Where its serial console is written; None where it is not, and nothing is known of a boot's progress."""
         return self._machine.console
 
     def remember(self, override: Override) -> None:
@@ -97,8 +152,7 @@ class Chassis:
     async def resume(self) -> None:
         """Find the machine again that an earlier process left running, if there is one."""
         if await self._machine.adopt():
-            self._progress = "OEM"
-            self._begin_looking(self._console_size())
+            self._machine_was_started()
         else:
             self._notice_consumption()
 
@@ -121,14 +175,15 @@ class Chassis:
                     await (self._machine.press_power_button() if running else self._power_on())
 
     async def stop(self) -> None:
-        """Switch the machine off and forget nothing."""
+        """Switch the machine off, if it is ours, and forget nothing."""
         async with self._lock:
             if self._restart is not None:
                 self._restart.cancel()
-            await self._power_off()
+            await self._machine.release()
+            await self._look_to_the_end()
 
     async def _power_on(self) -> None:
-        self._nvram.ensure()
+        await self._machine.prepare()
         if self._override.boots_http:
             self._nvram.request_boot(self._override.uri)
         else:
@@ -136,15 +191,23 @@ class Chassis:
         self._save(self._override, handed_over=True)
         start = self._console_size()
         await self._machine.start()
-        self._progress = _PROGRESS[Stage.POWER_ON]
+        self._progress = _PROGRESS[Stage.POWER_ON] if self.console is not None else _UNKNOWN
         self._emit(Stage.POWER_ON, f"{self._specification.arch.value}, {self._specification.memory_mib} MiB")
         self._begin_looking(start)
 
     async def _power_off(self) -> None:
         await self._machine.stop()
+        await self._look_to_the_end()
+
+    async def _look_to_the_end(self) -> None:
         if self._look is not None:
             await self._look
             self._look = None
+
+    def _machine_was_started(self) -> None:
+        """It runs, and it was not this process that had it boot: how far it is, nobody knows."""
+        self._progress = _UNKNOWN
+        self._begin_looking(self._console_size())
 
     def _machine_ended(self, reason: str) -> None:
         """QEMU is gone: off for good, or the guest asked for a reset."""
@@ -181,11 +244,17 @@ class Chassis:
             self._save(self._override.consumed(), handed_over=False)
 
     def _read_console(self, reader: Reader, position: int) -> int:
+        if self.console is None:
+            return position
         try:
-            with self._machine.console.open("rb") as stream:
+            with self.console.open("rb") as stream:
+                if stream.seek(0, os.SEEK_END) < position:
+                    position = (
+                        0  # libvirt begins it anew, at each start or when it is long, unless it is told otherwise
+                    )
                 stream.seek(position)
                 data = stream.read()
-        except FileNotFoundError:
+        except OSError:
             return position
         for line in reader.feed(data):
             match sign(line):
@@ -198,8 +267,8 @@ class Chassis:
 
     def _console_size(self) -> int:
         try:
-            return self._machine.console.stat().st_size
-        except FileNotFoundError:
+            return self.console.stat().st_size if self.console is not None else 0
+        except OSError:
             return 0
 
     def _emit(self, stage: Stage, detail: str) -> None:

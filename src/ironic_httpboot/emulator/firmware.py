@@ -5,8 +5,9 @@ Knows Debian's OVMF and AAVMF files. Refuses to know QEMU and Redfish. Variables
 
 from __future__ import annotations
 
+import json
 import os
-import shutil
+import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,8 @@ from ironic_httpboot.model import Arch
 ENTRY_DESCRIPTION = "HTTP boot (BMC)"
 """By this the entry is known again; firmware shows it on the console."""
 
+_QCOW2 = b"QFI\xfb"
+_DESCRIPTOR_FOLDERS = (Path("/etc/qemu/firmware"), Path("/usr/share/qemu/firmware"))
 _PACKAGES = {Arch.X64: "ovmf", Arch.ARM64: "qemu-efi-aarch64"}
 _FILES = {
     (Arch.X64, False): ("usr/share/OVMF/OVMF_CODE_4M.fd", "usr/share/OVMF/OVMF_VARS_4M.fd"),
@@ -46,19 +49,44 @@ def find(arch: Arch, *, secure_boot: bool = False, roots: Sequence[Path] | None 
     return Firmware(code=code, variables=variables)
 
 
+def template_for(code: Path, folders: Sequence[Path] = _DESCRIPTOR_FOLDERS) -> Path | None:
+    """What new variables for a firmware's code are copied from, as the host's firmware descriptors say.
+
+    They are what libvirt goes by as well (QEMU's docs/interop/firmware.json).
+    """
+    for descriptor in sorted(path for folder in folders for path in folder.glob("*.json")):
+        try:
+            mapping = json.loads(descriptor.read_text())["mapping"]
+            if mapping["executable"]["filename"] == str(code):
+                return Path(mapping["nvram-template"]["filename"])
+        except (OSError, ValueError, KeyError, TypeError):
+            continue  # one of firmware without variables, or of another form
+    return None
+
+
 class Nvram:
     """One machine's own variables, in a file."""
 
-    def __init__(self, path: Path, firmware: Firmware) -> None:
+    def __init__(self, path: Path, firmware: Firmware | None) -> None:
+        """firmware: whose variables a new machine begins with; None where nobody knows."""
         self.path = path
         self._firmware = firmware
 
     def ensure(self) -> None:
-        """Have variables: the file that is there, or a new one from the firmware's own."""
-        if not self.path.exists():
-            partial = self.path.with_suffix(".part")
-            shutil.copyfile(self._firmware.variables, partial)
-            partial.replace(self.path)
+        """Have variables: the file that is there, or a new one from the firmware's own. Raises HostError."""
+        if os.path.lexists(self.path):
+            return
+        if self._firmware is None:
+            raise HostError(
+                f"{self.path}: looked for → not there, and no template is known from which to make it",
+                hint="name one in the definition, <nvram template='…'>, or start the machine once without the emulator",
+            )
+        template = self._firmware.variables
+        try:
+            image = template.read_bytes()
+        except OSError as error:
+            raise HostError(f"{template}: read as template of {self.path} → {error.strerror}") from error
+        self._write(image)
 
     def request_boot(self, uri: str) -> None:
         """Have the next boot, and only that, go over HTTP to a URI. An empty one means "ask DHCP"."""
@@ -79,7 +107,7 @@ class Nvram:
             return True  # caught in the middle of a write by the firmware: ask again
 
     def _without_request(self) -> bytes:
-        image = self.path.read_bytes()
+        image = self._read()
         entries = [
             (variable.name, variable.guid)
             for variable in varstore.decode(image)
@@ -87,13 +115,43 @@ class Nvram:
         ]
         return varstore.rewrite(image, remove=[("BootNext", uefi.GLOBAL_VARIABLE), *entries], put=())
 
+    def _read(self) -> bytes:
+        try:
+            image = self.path.read_bytes()
+        except OSError as error:
+            raise HostError(f"{self.path}: read → {error.strerror}", hint=_hint(error)) from error
+        if image.startswith(_QCOW2):
+            raise HostError(
+                f"{self.path}: is in qcow2 format → only raw can be edited", hint="convert it with qemu-img"
+            )
+        return image
+
     def _write(self, image: bytes) -> None:
+        """Put a new file in the old one's place, with its owner and mode."""
         partial = self.path.with_suffix(".part")
         try:
+            uid, gid, mode = self._ownership()
             with partial.open("wb") as stream:
+                os.fchmod(stream.fileno(), mode)
+                os.fchown(stream.fileno(), uid, gid)
                 stream.write(image)
                 stream.flush()
                 os.fsync(stream.fileno())
             partial.replace(self.path)
         except OSError as error:
-            raise HostError(f"{self.path}: written → {error.strerror}") from error
+            raise HostError(f"{self.path}: written → {error.strerror}", hint=_hint(error)) from error
+
+    def _ownership(self) -> tuple[int, int, int]:
+        """uid, gid and mode of the file. A new one made by root belongs to its folder's owner, who runs QEMU."""
+        try:
+            now = self.path.stat()
+        except FileNotFoundError:
+            if os.geteuid() != 0:
+                return -1, -1, 0o600
+            folder = self.path.parent.stat()
+            return folder.st_uid, folder.st_gid, 0o600
+        return now.st_uid, now.st_gid, stat.S_IMODE(now.st_mode)
+
+
+def _hint(error: OSError) -> str | None:
+    return "run the emulator as root, or as the file's owner" if isinstance(error, PermissionError) else None

@@ -20,7 +20,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from ironic_httpboot.emulator.firmware import Firmware
+from ironic_httpboot.emulator.firmware import Firmware, Nvram
 from ironic_httpboot.emulator.qmp import Qmp
 from ironic_httpboot.errors import HostError
 from ironic_httpboot.model import Arch
@@ -39,8 +39,19 @@ _HOST_NAMES = {Arch.X64: "x86_64", Arch.ARM64: "aarch64"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DomainName:
+    """A domain that libvirt has. uri: of a libvirt on this host, such as "qemu:///system"."""
+
+    uri: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Specification:
-    """What a machine is made of. network: "user" (QEMU's own, no root needed) or "tap:NAME"."""
+    """What a machine is made of. network: "user" (QEMU's own, no root needed) or "tap:NAME".
+
+    domain: the machine is libvirt's; the domain's own definition then says all the rest but the id.
+    """
 
     id: str
     uuid: str
@@ -50,6 +61,7 @@ class Specification:
     cpus: int = 1
     network: str = "user"
     secure_boot: bool = False
+    domain: DomainName | None = None
 
 
 class Machine:
@@ -80,6 +92,11 @@ class Machine:
         return self._folder / _VARIABLES_NAME
 
     @property
+    def nvram(self) -> Nvram:
+        """Its firmware's variables."""
+        return Nvram(self.variables, self._firmware)
+
+    @property
     def console(self) -> Path:
         """What its serial port said, all boots one after the other."""
         return self._folder / CONSOLE_NAME
@@ -88,6 +105,10 @@ class Machine:
     def running(self) -> bool:
         """Whether it is switched on."""
         return not self._ended.is_set()
+
+    async def prepare(self) -> None:
+        """Have variables that can be written now."""
+        self.nvram.ensure()
 
     async def start(self) -> None:
         """Switch on. Raises HostError with QEMU's own words where it does not start."""
@@ -147,6 +168,10 @@ class Machine:
         except TimeoutError:
             await self._kill()
         await self._disconnect()
+
+    async def release(self) -> None:
+        """Switch off: a machine of the emulator's own ends with it."""
+        await self.stop()
 
     async def press_power_button(self) -> None:
         """Ask the guest to shut down (ACPI)."""

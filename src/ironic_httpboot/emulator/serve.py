@@ -64,8 +64,8 @@ class Hardware(Protocol):
         """What the BMC shows of it."""
 
     @property
-    def console(self) -> Path:
-        """Where its serial console is written."""
+    def console(self) -> Path | None:
+        """Where its serial console is written; None where it is not."""
 
     def remember(self, override: Override) -> None:
         """Take over a boot override for the next boot. Raises HostError."""
@@ -77,7 +77,7 @@ class Hardware(Protocol):
         """Do a reset; return when the new power state holds. Raises HostError."""
 
     async def stop(self) -> None:
-        """Switch it off and forget nothing."""
+        """Switch it off, if it is the emulator's own, and forget nothing."""
 
 
 Install: TypeAlias = Callable[[Specification, Path, Sink], Hardware]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import stat
 import sys
 from pathlib import Path
 
@@ -102,3 +104,24 @@ def test_a_full_disk_loses_no_variables(nvram: Nvram) -> None:
     with pytest.raises(HostError, match="written"):
         nvram.request_boot(URL)
     assert nvram.path.read_bytes() == before
+
+
+def test_owner_and_mode_of_the_file_stay(nvram: Nvram) -> None:
+    somebody = 12345 if os.geteuid() == 0 else os.geteuid()
+    os.chown(nvram.path, somebody, -1)
+    nvram.path.chmod(0o640)
+    nvram.request_boot(URL)
+    now = nvram.path.stat()
+    assert (now.st_uid, stat.S_IMODE(now.st_mode)) == (somebody, 0o640)
+
+
+def test_the_template_of_a_firmware_is_found_in_the_hosts_descriptors(tmp_path: Path) -> None:
+    executable = {"filename": "/f/CODE.fd", "format": "raw"}
+    template = {"filename": "/f/VARS.fd", "format": "raw"}
+    (tmp_path / "10-bios.json").write_text(json.dumps({"mapping": {"device": "memory", "filename": "/f/bios"}}))
+    (tmp_path / "20-broken.json").write_text("{")
+    (tmp_path / "30-uefi.json").write_text(
+        json.dumps({"mapping": {"device": "flash", "executable": executable, "nvram-template": template}})
+    )
+    assert firmware.template_for(Path("/f/CODE.fd"), (tmp_path,)) == Path("/f/VARS.fd")
+    assert firmware.template_for(Path("/f/OTHER.fd"), (tmp_path,)) is None
