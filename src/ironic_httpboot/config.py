@@ -125,6 +125,7 @@ class MachineTable(_Table):
     cpus: int = Field(default=1, ge=1, le=64)
     network: str = Field(default="user", pattern=_NETWORK)
     secure_boot: bool = False
+    personality: str = "standard"
 
     @model_validator(mode="after")
     def _agrees_with_its_backend(self) -> MachineTable:

@@ -16,7 +16,8 @@ from pathlib import Path
 from ironic_httpboot.emulator import definition, firmware, virsh
 from ironic_httpboot.emulator.definition import Definition
 from ironic_httpboot.emulator.firmware import Firmware, Nvram
-from ironic_httpboot.emulator.machine import DomainName, Specification
+from ironic_httpboot.emulator.kept import Target
+from ironic_httpboot.emulator.machine import Device, DomainName, Specification
 from ironic_httpboot.errors import HostError
 
 _LOG = logging.getLogger(__name__)
@@ -67,6 +68,20 @@ class Domain:
     def running(self) -> bool:
         """Whether it is switched on, as of a second ago."""
         return not self._ended.is_set()
+
+    @property
+    def targets(self) -> tuple[Target, ...]:
+        """What it can be told to boot from: its disks, CD drives and their order are its operator's."""
+        return (Target.NONE, Target.UEFI_HTTP)
+
+    def boot_path(self, device: Device) -> bytes:
+        """None of its devices is a target. Raises HostError."""
+        raise self._refusal(f"cannot be told to boot from its {device.name}", "let it boot from its own boot order")
+
+    async def put_medium(self, file: Path | None) -> None:
+        """Its CD drives are its operator's. Raises HostError where there is an image to put in."""
+        if file is not None:
+            raise self._refusal(f"takes no virtual media: {file.name}", "use virsh change-media")
 
     async def prepare(self) -> None:
         """Look at it again, and have variables that can be written now. Raises HostError where they cannot."""

@@ -10,8 +10,9 @@ import pytest
 
 from ironic_httpboot.emulator import uefi, varstore
 from ironic_httpboot.emulator.chassis import Chassis
+from ironic_httpboot.emulator.kept import Enabled, Kept, Override, Target
 from ironic_httpboot.emulator.machine import Specification
-from ironic_httpboot.emulator.state import Enabled, Override, Power, Reset, Target
+from ironic_httpboot.emulator.state import Power, Reset
 from ironic_httpboot.errors import HostError
 from kit.lab import until
 from kit.libvirt import Libvirt, needs_libvirt
@@ -86,12 +87,12 @@ async def test_what_the_bmc_shows_is_what_the_definition_says(chassis: Chassis, 
 async def test_an_override_becomes_a_boot_entry_at_power_on_only(chassis: Chassis, libvirt: Libvirt) -> None:
     assert not libvirt.variables("node-1").exists(), "as libvirt, the emulator makes it at the first start"
     await chassis.reset(Reset.ON)
-    chassis.remember(ONCE)
+    chassis.remember(Kept(override=ONCE))
     assert uris(libvirt) == [], "variables are not touched while the machine runs"
     await chassis.reset(Reset.FORCE_RESTART)
     assert uris(libvirt) == [ONCE.uri]
     assert chassis.state.override == ONCE, "the firmware had no time to take it up"
-    chassis.remember(Override())
+    chassis.remember(Kept())
     await chassis.reset(Reset.FORCE_RESTART)
     assert uris(libvirt) == [], "what is taken back is taken out"
 
@@ -108,7 +109,7 @@ async def test_switching_by_others_is_seen(chassis: Chassis, libvirt: Libvirt) -
 async def test_variables_are_not_written_when_others_were_faster(chassis: Chassis, libvirt: Libvirt) -> None:
     libvirt.virsh("start", "node-1")
     before = libvirt.variables("node-1").read_bytes()
-    chassis.remember(ONCE)
+    chassis.remember(Kept(override=ONCE))
     assert power(chassis) is Power.OFF, "not seen yet"
     with pytest.raises(HostError, match="node-1: domain node-1 somebody switched it on just now"):
         await chassis.reset(Reset.ON)
@@ -120,7 +121,7 @@ async def test_variables_are_not_written_when_others_were_faster(chassis: Chassi
 async def test_it_runs_on_when_the_emulator_ends_and_is_found_again(
     chassis: Chassis, libvirt: Libvirt, tmp_path: Path
 ) -> None:
-    chassis.remember(ONCE)
+    chassis.remember(Kept(override=ONCE))
     await chassis.reset(Reset.ON)
     await chassis.stop()
     assert libvirt.is_on("node-1")
@@ -178,7 +179,7 @@ async def test_a_saved_domain_is_not_switched_on_as_it_would_go_on_and_not_boot(
 
 async def test_variables_that_cannot_be_made_or_edited_are_named(libvirt: Libvirt, tmp_path: Path) -> None:
     chassis = await resumed(libvirt.define("node-1", template=False), tmp_path)
-    chassis.remember(ONCE)
+    chassis.remember(Kept(override=ONCE))
     with pytest.raises(HostError, match=r"node-1_VARS\.fd: looked for → not there, and no template") as failure:
         await chassis.reset(Reset.ON)
     assert failure.value.hint is not None
