@@ -58,7 +58,7 @@ def undo(capability: Capability) -> tuple[Step, ...]:
     """The steps that take back a boot of any URL, whatever the BMC holds now."""
     steps = list(_change(capability, _undone(capability)))
     if capability.bios is not None and capability.quirk.bios is not None:
-        steps += _attributes(capability.bios, capability.quirk.bios.undo, capability.quirk.bios)
+        steps += _undo_bios(capability.bios, capability.quirk.bios.undo, capability.quirk.bios)
     return tuple(steps)
 
 
@@ -71,7 +71,7 @@ def clear(capability: Capability) -> tuple[Step, ...]:
     if capability.bios is not None and capability.quirk.bios is not None:
         left = _differing(capability.bios, capability.quirk.bios.undo)
         if left.keys() & capability.quirk.bios.signs:
-            steps += _attributes(capability.bios, left, capability.quirk.bios)
+            steps += _undo_bios(capability.bios, left, capability.quirk.bios)
     return tuple(steps)
 
 
@@ -79,8 +79,9 @@ def _undone(capability: Capability) -> dict[str, Value]:
     """The Boot object of a machine that boots as it always does."""
     quirk, override = capability.quirk, capability.override
     wanted: dict[str, Value] = {ENABLED: "Disabled"}
-    if quirk.mode_first:
-        wanted[MODE] = "UEFI"
+    # Some want the mode in every change (Supermicro), some the whole override (AMI): it stays as it is.
+    if MODE in quirk.sends and isinstance(override.boot.get(MODE), str):
+        wanted[MODE] = override.boot[MODE]
     if quirk.undo_sets_target and (override.targets is None or "None" in override.targets):
         wanted[TARGET] = "None"
     if capability.place in (Place.SYSTEM, Place.SETTINGS) and override.boot.get(URI) != "":
@@ -133,6 +134,16 @@ def _bios_steps(settings: BiosSettings, bios: BiosUrl, url: BootUrl) -> list[Ste
     if first or rest:
         steps += _attributes(settings, rest or first, bios)
     return steps
+
+
+def _undo_bios(settings: BiosSettings, values: Mapping[str, Value], bios: BiosUrl) -> list[Step]:
+    """What had to stand first goes last, in a PATCH of its own: without it the others cannot be changed."""
+    before = {name: value for name, value in values.items() if name not in bios.first}
+    last = {name: value for name, value in values.items() if name in bios.first}
+    steps: list[Step] = []
+    if before and last:
+        steps.append(Patch(path=settings.path, part=ATTRIBUTES, values=before, etag=settings.etag))
+    return [*steps, *_attributes(settings, last or before, bios)]
 
 
 def _differing(settings: BiosSettings, wanted: Mapping[str, str]) -> dict[str, Value]:

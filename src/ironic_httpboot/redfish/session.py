@@ -201,6 +201,8 @@ class Bmc:
         came = self._transport.scrub(f"{self.name}: {method} {path} → {answer.status} {said:.400}").rstrip()
         if answer.status in (401, 403):
             raise BmcAccessDenied(came, hint="check --username and the password")
+        if answer.status == 409:
+            raise BmcRefused(came, hint="a job may wait for the next reset: reset the machine, or delete the job")
         raise BmcRefused(came)
 
     def _service(self) -> ServiceRoot:

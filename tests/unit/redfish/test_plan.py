@@ -185,20 +185,25 @@ def test_supermicro_is_brought_to_uefi_mode_first() -> None:
         ("standard", {}, {"BootSourceOverrideTarget": "None", "HttpBootUri": None}),
         ("standard", {"targets": ("Pxe", "UefiHttp")}, {"HttpBootUri": None}),
         ("standard", {"boot": {"HttpBootUri": ""}}, {"BootSourceOverrideTarget": "None"}),
-        ("supermicro", {}, {"BootSourceOverrideMode": "UEFI", "BootSourceOverrideTarget": "None", "HttpBootUri": None}),
+        (
+            "supermicro",
+            {"boot": {"BootSourceOverrideMode": "UEFI"}},
+            {"BootSourceOverrideMode": "UEFI", "BootSourceOverrideTarget": "None", "HttpBootUri": None},
+        ),
         ("hpe", {"place": Place.BIOS}, {}),
         ("dell", {"place": Place.BIOS}, {"BootSourceOverrideTarget": "None"}),
     ],
 )
 def test_what_takes_it_back(name: str, changes: dict[str, Any], body: dict[str, Any]) -> None:
-    assert sent(undo(capability(name, **changes))) == [{"BootSourceOverrideEnabled": "Disabled", **body}]
+    expected: dict[str, Any] = {"BootSourceOverrideEnabled": "Disabled", **body}
+    assert sent(undo(capability(name, **changes))) == [expected]
 
 
 def test_bios_attributes_are_emptied_before_the_device_is_disabled() -> None:
     left = bios(HttpDev1EnDis="Enabled", HttpDev1Uri=URL.text, HttpDev1TlsMode="None")
     steps = clear(capability("dell", place=Place.BIOS, bios=left, boot={"BootSourceOverrideEnabled": "Disabled"}))
-    assert sent(steps) == [{"HttpDev1Uri": "", "HttpDev1TlsMode": "OneWay", "HttpDev1EnDis": "Disabled"}]
-    assert list(sent(steps)[0])[-1] == "HttpDev1EnDis"
+    assert sent(steps) == [{"HttpDev1Uri": "", "HttpDev1TlsMode": "OneWay"}, {"HttpDev1EnDis": "Disabled"}]
+    assert [step.on_reset for step in steps if isinstance(step, Patch)] == [False, True]
 
 
 @pytest.mark.parametrize("boot", [{"HttpBootUri": None}, {"BootSourceOverrideEnabled": "Disabled", "HttpBootUri": ""}])
