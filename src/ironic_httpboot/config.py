@@ -118,6 +118,7 @@ class MachineTable(_Table):
     cpus: int = Field(default=1, ge=1, le=64)
     network: str = Field(default="user", pattern=_NETWORK)
     secure_boot: bool = False
+    personality: str = "standard"
 
 
 class EmulateFile(_Table):

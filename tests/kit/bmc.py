@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ironic_httpboot.emulator import bmc
-from ironic_httpboot.emulator.state import Account, Answer, Outcome, Request, State, SystemState
+from ironic_httpboot.emulator import bmc, handover
+from ironic_httpboot.emulator.handover import Wish
+from ironic_httpboot.emulator.personalities import PERSONALITIES
+from ironic_httpboot.emulator.state import Account, Answer, Outcome, Power, Request, State, SystemState
 
 ACCOUNT = Account(username="operator", password="correct horse")
 OPEN = State(
@@ -13,6 +15,20 @@ OPEN = State(
     systems={name: SystemState(id=name, uuid=f"uuid-{name}", arch="x64", memory_mib=1024) for name in ("a", "b")},
 )
 CLOSED = replace(OPEN, account=ACCOUNT)
+
+
+def one(personality: str) -> State:
+    """A BMC of some personality in front of one machine, "a"."""
+    manners = PERSONALITIES[personality]
+    made = replace(OPEN.systems["a"], personality=manners, kept=manners.at_first)
+    return replace(OPEN, systems={"a": made})
+
+
+def powered_on(state: State, name: str = "a") -> tuple[State, Wish]:
+    """The state after a machine was switched on and took up what it was to boot, and what that was."""
+    system = state.systems[name]
+    kept, wish = handover.power_on(system.personality, system.kept)
+    return state.with_kept(replace(system, power=Power.ON, progress="OSRunning"), kept.consumed()), wish
 
 
 def ask(state: State, method: str, path: str, body: object = None, now: float = 0, **headers: str) -> Outcome:

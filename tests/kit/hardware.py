@@ -2,22 +2,35 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
+from ironic_httpboot.emulator import handover
+from ironic_httpboot.emulator.kept import Kept, Medium, Override
 from ironic_httpboot.emulator.machine import Specification
-from ironic_httpboot.emulator.state import Override, Power, Reset, SystemState
+from ironic_httpboot.emulator.personalities import PERSONALITIES
+from ironic_httpboot.emulator.state import BootOption, Power, Reset, SystemState
+from ironic_httpboot.errors import HostError
 from ironic_httpboot.events import Sink
 
 
 class Relay:
-    """Keeps power and override in memory. boots: what each power-on found, in order."""
+    """Keeps everything in memory. boots: what each power-on had to boot, in order, with the URL as it was handed over.
+
+    progress: set it to what the firmware is to be at. images: what was put into the CD drive, in order.
+    """
 
     def __init__(self, specification: Specification, folder: Path, on_event: Sink) -> None:
         self._specification = specification
         self._folder = folder
+        self._personality = PERSONALITIES[specification.personality]
         self._power = Power.OFF
-        self._override = Override()
+        self._kept = self._personality.at_first
+        self._secure_boot = True
+        self.progress = "None"
         self.boots: list[Override] = []
+        self.images: list[str] = []
 
     @property
     def state(self) -> SystemState:
@@ -26,16 +39,34 @@ class Relay:
             uuid=self._specification.uuid,
             arch=self._specification.arch.value,
             memory_mib=self._specification.memory_mib,
+            mac=self._specification.mac,
+            personality=self._personality,
             power=self._power,
-            override=self._override,
+            kept=self._kept,
+            progress=self.progress,
+            secure_boot=self._secure_boot if self._specification.secure_boot else None,
+            options=(
+                BootOption(number="0000", name="UiApp", path="0104"),
+                BootOption(number="0001", name="UEFI PXEv4", path="0201"),
+            ),
+            order=("0000", "0001"),
         )
 
     @property
     def console(self) -> Path:
         return self._folder / "console.log"
 
-    def remember(self, override: Override) -> None:
-        self._override = override
+    def remember(self, kept: Kept) -> None:
+        self._kept = kept
+
+    async def insert(self, image: str) -> None:
+        if urlsplit(image).hostname == "nowhere.invalid":
+            raise HostError("the image: GET → ClientConnectorDNSError")
+        self.images.append(image)
+        self._kept = replace(self._kept, medium=Medium(image=image))
+
+    async def eject(self) -> None:
+        self._kept = replace(self._kept, medium=None)
 
     async def resume(self) -> None:
         pass
@@ -43,10 +74,14 @@ class Relay:
     async def reset(self, kind: Reset) -> None:
         if kind in (Reset.FORCE_OFF, Reset.GRACEFUL_SHUTDOWN):
             self._power = Power.OFF
+            self.progress = "None"
         elif kind not in (Reset.ON, Reset.FORCE_ON) or self._power is Power.OFF:
-            self.boots.append(self._override)
-            self._override = self._override.consumed()
+            self._kept, wish = handover.power_on(self._personality, self._kept)
+            self.boots.append(replace(self._kept.override, target=wish.target, uri=wish.uri))
+            self._kept = self._kept.consumed()
+            self._secure_boot = self._kept.secure_boot
             self._power = Power.ON
+            self.progress = "OSRunning"
 
     async def stop(self) -> None:
         self._power = Power.OFF

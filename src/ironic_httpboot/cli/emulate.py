@@ -15,9 +15,10 @@ from ironic_httpboot import config
 from ironic_httpboot.cli import output
 from ironic_httpboot.cli.lifetime import until_told_to_stop
 from ironic_httpboot.emulator.machine import Specification, accelerator_for
+from ironic_httpboot.emulator.personalities import PERSONALITIES
 from ironic_httpboot.emulator.serve import Emulator, Settings
 from ironic_httpboot.emulator.state import Account
-from ironic_httpboot.errors import InputError
+from ironic_httpboot.errors import BadConfig, InputError
 from ironic_httpboot.events import Event, Failed, Reached
 
 
@@ -32,6 +33,7 @@ def emulate(
         int, typer.Option(help="Its memory; an image needs its own size and 280 more.", min=256)
     ] = 1024,
     network: Annotated[str, typer.Option(help='Its network: "user", or "tap:NAME".')] = "user",
+    personality: Annotated[str, typer.Option(help="Whose manners its BMC has.", metavar="NAME")] = "standard",
     secure_boot: Annotated[
         bool, typer.Option("--secure-boot", help="Firmware that starts signed loaders only.")
     ] = False,
@@ -49,7 +51,11 @@ def emulate(
             emulator=config.EmulatorTable.model_construct(state=state, listen=listen),
             machine=(
                 config.MachineTable.model_construct(
-                    id=system, memory_mib=memory_mib, network=network, secure_boot=secure_boot
+                    id=system,
+                    memory_mib=memory_mib,
+                    network=network,
+                    personality=personality,
+                    secure_boot=secure_boot,
                 ),
             ),
         )
@@ -84,7 +90,12 @@ def _settings(file: config.EmulateFile) -> Settings:
 
 
 def _specification(machine: config.MachineTable) -> Specification:
-    """What is not given is made from the id, so that it is the same at every start."""
+    """What is not given is made from the id, so that it is the same at every start. Raises BadConfig."""
+    if machine.personality not in PERSONALITIES:
+        raise BadConfig(
+            f"machine.personality: {machine.id} has {machine.personality!r}, which is none",
+            hint=f"give one of {', '.join(PERSONALITIES)}",
+        )
     digest = hashlib.sha256(machine.id.encode()).digest()
     return Specification(
         id=machine.id,
@@ -95,6 +106,7 @@ def _specification(machine: config.MachineTable) -> Specification:
         cpus=machine.cpus,
         network=machine.network,
         secure_boot=machine.secure_boot,
+        personality=machine.personality,
     )
 
 

@@ -8,16 +8,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import logging
 import os
 import time
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from ironic_httpboot.emulator import firmware
+from pydantic import TypeAdapter
+
+from ironic_httpboot.emulator import certificates, console, drive, firmware, handover, uefi
 from ironic_httpboot.emulator.console import Milestone, Reader, Trouble, sign
-from ironic_httpboot.emulator.machine import Machine, Specification
-from ironic_httpboot.emulator.state import Enabled, Override, Power, Reset, SystemState, Target
+from ironic_httpboot.emulator.kept import Enabled, Kept, Medium, Target
+from ironic_httpboot.emulator.machine import Device, Machine, Specification
+from ironic_httpboot.emulator.personalities import PERSONALITIES
+from ironic_httpboot.emulator.state import BootOption, Power, Reset, SystemState
 from ironic_httpboot.errors import HostError, HttpBootError
 from ironic_httpboot.events import Failed, Reached, Sink, Stage
 
@@ -25,11 +29,24 @@ _LOG = logging.getLogger(__name__)
 
 _STATE_NAME = "state.json"
 _LOOK_SECONDS = 0.1
-_PROGRESS = {
-    Stage.POWER_ON: "SystemHardwareInitializationComplete",
-    Stage.LOADER: "OSBootStarted",
-    Stage.USER_SPACE: "OSRunning",
-}
+_DEVICES = {Target.CD: Device.CD, Target.HDD: Device.DISK, Target.PXE: Device.NIC}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Saved:
+    """What is in the state file.
+
+    handed_over: whether the firmware was given the override; so it is from power on until the next change.
+    secure_boot: whether it was on at the last power on. console_start: where in the console's file that was.
+    """
+
+    kept: Kept = field(default_factory=Kept)
+    handed_over: bool = False
+    secure_boot: bool = True
+    console_start: int = 0
+
+
+_FILE = TypeAdapter(_Saved)
 
 
 class Chassis:
@@ -38,6 +55,7 @@ class Chassis:
     def __init__(self, specification: Specification, folder: Path, on_event: Sink = lambda event: None) -> None:
         """folder: the machine's own, made if it is missing. Raises HostError."""
         self._specification = specification
+        self._personality = PERSONALITIES[specification.personality]
         self._folder = folder.absolute()
         self._on_event = on_event
         try:
@@ -47,23 +65,30 @@ class Chassis:
         found = firmware.find(specification.arch, secure_boot=specification.secure_boot)
         self._machine = Machine(specification, self._folder, found, self._machine_ended)
         self._nvram = firmware.Nvram(self._machine.variables, found)
-        self._override, self._handed_over = self._remembered()
+        self._saved = self._remembered()
         self._progress = "None"
         self._lock = asyncio.Lock()
+        self._drive_lock = asyncio.Lock()
         self._look: asyncio.Task[None] | None = None
         self._restart: asyncio.Task[None] | None = None
 
     @property
     def state(self) -> SystemState:
         """What its BMC shows."""
+        options, order = self._nvram.entries()
         return SystemState(
             id=self._specification.id,
             uuid=self._specification.uuid,
             arch=self._specification.arch.value,
             memory_mib=self._specification.memory_mib,
+            mac=self._specification.mac,
+            personality=self._personality,
             power=Power.ON if self._machine.running else Power.OFF,
-            override=self._override,
+            kept=self._saved.kept,
             progress=self._progress,
+            secure_boot=self._saved.secure_boot if self._specification.secure_boot else None,
+            options=tuple(_shown(option) for option in options),
+            order=tuple(f"{number:04X}" for number in order),
         )
 
     @property
@@ -71,34 +96,52 @@ class Chassis:
         """Where its serial console is written."""
         return self._machine.console
 
-    def remember(self, override: Override) -> None:
-        """Take over a boot override for the next boot, so that it is there after a crash. Raises HostError."""
-        if override != self._override:
-            self._save(override, handed_over=False)
+    def remember(self, kept: Kept) -> None:
+        """Take over what is to be kept, so that it is there after a crash. Raises HostError."""
+        if kept != self._saved.kept:
+            same = kept.override == self._saved.kept.override
+            self._save(replace(self._saved, kept=kept, handed_over=self._saved.handed_over and same))
 
-    def _save(self, override: Override, *, handed_over: bool) -> None:
-        saved = {
-            "enabled": override.enabled.value,
-            "target": override.target.value,
-            "uri": override.uri,
-            "handed_over": handed_over,
-        }
+    async def insert(self, image: str) -> None:
+        """Put an image into the CD drive, fetching it first. Raises HostError."""
+        async with self._drive_lock:
+            file = await drive.fetch(image, self._folder)
+            await self._machine.put_medium(file)
+            self._keep(medium=Medium(image=image, file=str(file)))
+            drive.clear(self._folder, keep=str(file))
+
+    async def eject(self) -> None:
+        """Empty the CD drive. Raises HostError."""
+        async with self._drive_lock:
+            await self._machine.put_medium(None)
+            self._keep(medium=None)
+            drive.clear(self._folder)
+
+    def _keep(self, *, medium: Medium | None) -> None:
+        self._save(replace(self._saved, kept=replace(self._saved.kept, medium=medium)))
+
+    def _save(self, saved: _Saved) -> None:
         partial = self._folder / f"{_STATE_NAME}.part"
         try:
-            with partial.open("w") as stream:
-                json.dump(saved, stream)
+            with partial.open("wb") as stream:
+                stream.write(_FILE.dump_json(saved))
                 stream.flush()
                 os.fsync(stream.fileno())
             partial.replace(self._folder / _STATE_NAME)
         except OSError as error:
             raise HostError(f"{partial}: written → {error.strerror}") from error
-        self._override, self._handed_over = override, handed_over
+        self._saved = saved
 
     async def resume(self) -> None:
         """Find the machine again that an earlier process left running, if there is one."""
+        medium = self._saved.kept.medium
+        drive.clear(self._folder, keep="" if medium is None else medium.file)
+        await self._machine.put_medium(None if medium is None else Path(medium.file))
         if await self._machine.adopt():
-            self._progress = "OEM"
-            self._begin_looking(self._console_size())
+            # What was told already is not told again, but how far the boot has come is read from it.
+            self._progress, reader = console.STARTING, Reader()
+            start = self._read_console(reader, self._saved.console_start, emit=False)
+            self._begin_looking(start, reader)
         else:
             self._notice_consumption()
 
@@ -129,16 +172,27 @@ class Chassis:
 
     async def _power_on(self) -> None:
         self._nvram.ensure()
-        if self._override.boots_http:
-            self._nvram.request_boot(self._override.uri)
-        else:
+        kept, wish = handover.power_on(self._personality, self._saved.kept)
+        secure_boot = kept.secure_boot if self._specification.secure_boot else None
+        self._nvram.configure(
+            authorities=[certificates.der(each) for each in kept.certificates],
+            order=[int(number, 16) for number in self._saved.kept.boot_order],
+            secure_boot=secure_boot,
+        )
+        if wish.target is Target.NONE:
             self._nvram.clear_request()
-        self._save(self._override, handed_over=True)
+        elif wish.target is Target.UEFI_HTTP:
+            self._nvram.request_boot(wish.uri)
+        else:
+            self._nvram.request_path(wish.target.value, self._machine.boot_path(_DEVICES[wish.target]))
         start = self._console_size()
+        self._save(_Saved(kept=kept, handed_over=True, secure_boot=kept.secure_boot, console_start=start))
         await self._machine.start()
-        self._progress = _PROGRESS[Stage.POWER_ON]
+        self._progress = console.STARTING
         self._emit(Stage.POWER_ON, f"{self._specification.arch.value}, {self._specification.memory_mib} MiB")
-        self._begin_looking(start)
+        if wish.trouble:
+            self._complain(wish.trouble, final=False)
+        self._begin_looking(start, Reader())
 
     async def _power_off(self) -> None:
         await self._machine.stop()
@@ -158,12 +212,11 @@ class Chassis:
         except HttpBootError as error:
             _LOG.error("%s", error)
 
-    def _begin_looking(self, console_start: int) -> None:
-        self._look = asyncio.ensure_future(self._look_on(console_start))
+    def _begin_looking(self, console_start: int, reader: Reader) -> None:
+        self._look = asyncio.ensure_future(self._look_on(console_start, reader))
 
-    async def _look_on(self, position: int) -> None:
+    async def _look_on(self, position: int, reader: Reader) -> None:
         """While the machine runs: read its console, and see Once being taken up."""
-        reader = Reader()
         while True:
             running = self._machine.running
             position = self._read_console(reader, position)
@@ -176,11 +229,12 @@ class Chassis:
 
     def _notice_consumption(self) -> None:
         """Once is over when the firmware, to which it was handed over, has taken BootNext out of its variables."""
-        waiting = self._handed_over and self._override.enabled is Enabled.ONCE and self._override.boots_http
+        override = self._saved.kept.override
+        waiting = self._saved.handed_over and override.enabled is Enabled.ONCE and override.is_set
         if waiting and not self._nvram.request_pending():
-            self._save(self._override.consumed(), handed_over=False)
+            self._save(replace(self._saved, kept=self._saved.kept.consumed(), handed_over=False))
 
-    def _read_console(self, reader: Reader, position: int) -> int:
+    def _read_console(self, reader: Reader, position: int, *, emit: bool = True) -> int:
         try:
             with self._machine.console.open("rb") as stream:
                 stream.seek(position)
@@ -188,12 +242,12 @@ class Chassis:
         except FileNotFoundError:
             return position
         for line in reader.feed(data):
-            match sign(line):
+            self._progress = console.progress(line) or self._progress
+            match sign(line) if emit else None:
                 case Milestone(stage=stage, detail=detail):
-                    self._progress = _PROGRESS.get(stage, self._progress)
                     self._emit(stage, detail)
                 case Trouble(reason=reason, final=final):
-                    self._on_event(Failed(at=time.time(), machine=self._specification.id, reason=reason, final=final))
+                    self._complain(reason, final=final)
         return position + len(data)
 
     def _console_size(self) -> int:
@@ -205,16 +259,21 @@ class Chassis:
     def _emit(self, stage: Stage, detail: str) -> None:
         self._on_event(Reached(at=time.time(), machine=self._specification.id, stage=stage, detail=detail))
 
-    def _remembered(self) -> tuple[Override, bool]:
-        """The override, and whether the firmware was given it: so it is from power on until the next change."""
+    def _complain(self, reason: str, *, final: bool) -> None:
+        self._on_event(Failed(at=time.time(), machine=self._specification.id, reason=reason, final=final))
+
+    def _remembered(self) -> _Saved:
         path = self._folder / _STATE_NAME
         try:
-            saved = json.loads(path.read_text())
-            override = Override(
-                enabled=Enabled(saved["enabled"]), target=Target(saved["target"]), uri=str(saved["uri"])
-            )
-            return override, bool(saved["handed_over"])
+            return _FILE.validate_json(path.read_bytes())
         except FileNotFoundError:
-            return Override(), False
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise HostError(f"{path}: cannot be read ({error})", hint="remove it") from error
+            return _Saved(kept=self._personality.at_first)
+        except (OSError, ValueError) as error:
+            first = str(error).splitlines()[0]
+            raise HostError(f"{path}: cannot be read ({first})", hint="remove it") from error
+
+
+def _shown(option: uefi.LoadOption) -> BootOption:
+    return BootOption(
+        number=f"{option.number:04X}", name=option.description, path=option.device_path.hex(), uri=option.uri
+    )

@@ -64,6 +64,23 @@ _MILESTONES = (
     _MilestoneRow(re.compile(rf"{GUEST_MARK} verdict (pass\b.*)"), Stage.VERDICT, r"\1"),
 )
 
+STARTING = "PrimaryProcessorInitializationStarted"
+"""BootProgress.LastState from power on until the firmware looks for something to boot: the power-on self-test."""
+
+_PROGRESS = (
+    # OVMF and AAVMF 2022.11-6+deb12u2
+    (re.compile(r'BdsDxe: starting Boot\w{4} "(?:UiApp|EFI Firmware Setup)"'), "SetupEntered"),
+    (re.compile(r"BdsDxe: starting Boot\w{4} "), "OSBootStarted"),
+    (
+        re.compile(r"BdsDxe: (?:loading|failed to \w+) Boot\w{4} |BdsDxe: No bootable"),
+        "SystemHardwareInitializationComplete",
+    ),
+    # Linux 6.1
+    (re.compile(r"\] Run (\S+) as init process"), "OSRunning"),
+    # The test guest, for kernels that are told to be quiet
+    (re.compile(rf"^{GUEST_MARK} "), "OSRunning"),
+)
+
 _TROUBLE = (
     # OVMF 2022.11-6+deb12u2, HttpBootDxe's own messages
     _TroubleRow(re.compile(r"Server response timeout"), "no DHCP server made an offer that this firmware accepts"),
@@ -84,7 +101,7 @@ _TROUBLE = (
         final=True,
     ),
     _TroubleRow(
-        re.compile(r'BdsDxe: failed to (load|start) Boot\w{4} "HTTP boot \(BMC\)" .*: (.+)'),
+        re.compile(r'BdsDxe: failed to (load|start) Boot\w{4} "[^"]* \(BMC\)" .*: (.+)'),
         r"the firmware failed to \1 the image: \2",
         final=True,
     ),
@@ -130,3 +147,8 @@ def sign(line: str) -> Sign | None:
         if match := trouble.pattern.search(line):
             return Trouble(reason=match.expand(trouble.reason), final=trouble.final)
     return None
+
+
+def progress(line: str) -> str | None:
+    """What a line makes of BootProgress.LastState, if anything."""
+    return next((state for pattern, state in _PROGRESS if pattern.search(line)), None)

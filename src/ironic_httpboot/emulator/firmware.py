@@ -17,7 +17,9 @@ from ironic_httpboot.errors import HostError, MalformedMessage
 from ironic_httpboot.model import Arch
 
 ENTRY_DESCRIPTION = "HTTP boot (BMC)"
-"""By this the entry is known again; firmware shows it on the console."""
+"""By its end an entry is known again; firmware shows it on the console."""
+
+_OUR_MARK = " (BMC)"
 
 _PACKAGES = {Arch.X64: "ovmf", Arch.ARM64: "qemu-efi-aarch64"}
 _FILES = {
@@ -52,6 +54,8 @@ class Nvram:
     def __init__(self, path: Path, firmware: Firmware) -> None:
         self.path = path
         self._firmware = firmware
+        self._seen_at = (0, 0)
+        self._seen: tuple[tuple[uefi.LoadOption, ...], tuple[int, ...]] = ((), ())
 
     def ensure(self) -> None:
         """Have variables: the file that is there, or a new one from the firmware's own."""
@@ -62,10 +66,45 @@ class Nvram:
 
     def request_boot(self, uri: str) -> None:
         """Have the next boot, and only that, go over HTTP to a URI. An empty one means "ask DHCP"."""
+        self.request_path(ENTRY_DESCRIPTION.removesuffix(_OUR_MARK), uefi.uri_path(uri))
+
+    def request_path(self, name: str, path: bytes) -> None:
+        """Have the next boot, and only that, go to a device path."""
         kept = self._without_request()
         number = uefi.free_number(varstore.decode(kept))
-        entry = uefi.http_option(number, ENTRY_DESCRIPTION, uri)
+        entry = uefi.boot_option(number, name + _OUR_MARK, path)
         self._write(varstore.rewrite(kept, remove=(), put=(entry, uefi.boot_next(number))))
+
+    def configure(self, *, authorities: Sequence[bytes], order: Sequence[int], secure_boot: bool | None) -> None:
+        """Set what outlasts a boot: CAs in DER for HTTPS boot, the boot order where one is given, Secure Boot.
+
+        secure_boot: None where the firmware has none.
+        """
+        image = self.path.read_bytes()
+        standing = varstore.decode(image)
+        name, variable = uefi.tls_authorities(authorities)
+        put = [] if variable is None else [variable]
+        if order:
+            put.append(uefi.boot_order(order))
+        if secure_boot is not None:
+            put.append(uefi.secure_boot_switch(on=secure_boot))
+        gone = [name] if variable is None and any((each.name, each.guid) == name for each in standing) else []
+        put = [each for each in put if each not in standing]
+        if gone or put:
+            self._write(varstore.rewrite(image, remove=gone, put=put))
+
+    def entries(self) -> tuple[tuple[uefi.LoadOption, ...], tuple[int, ...]]:
+        """The boot entries and their order, as last seen. May be asked while the machine runs."""
+        try:
+            now = self.path.stat()
+            if (now.st_mtime_ns, now.st_ino) != self._seen_at:
+                variables = varstore.decode(self.path.read_bytes())
+                found = sorted((each for each in variables if uefi.is_boot_option(each)), key=lambda each: each.name)
+                self._seen = tuple(uefi.decode_option(each) for each in found), uefi.decode_order(variables)
+                self._seen_at = now.st_mtime_ns, now.st_ino
+        except (OSError, MalformedMessage):
+            pass  # not there yet, or caught in the middle of a write by the firmware: as it was before
+        return self._seen
 
     def clear_request(self) -> None:
         """Take an earlier request out again, also one that was consumed: its entry stays behind."""
@@ -83,7 +122,7 @@ class Nvram:
         entries = [
             (variable.name, variable.guid)
             for variable in varstore.decode(image)
-            if uefi.is_boot_option(variable) and uefi.decode_option(variable).description == ENTRY_DESCRIPTION
+            if uefi.is_boot_option(variable) and uefi.decode_option(variable).description.endswith(_OUR_MARK)
         ]
         return varstore.rewrite(image, remove=[("BootNext", uefi.GLOBAL_VARIABLE), *entries], put=())
 

@@ -16,10 +16,12 @@ import subprocess
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import Enum, auto
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from ironic_httpboot.emulator import uefi
 from ironic_httpboot.emulator.firmware import Firmware
 from ironic_httpboot.emulator.qmp import Qmp
 from ironic_httpboot.errors import HostError
@@ -35,12 +37,17 @@ _PROGRAMS = {
     Arch.ARM64: ("qemu-system-aarch64", "qemu-system-arm"),
 }
 _BOARDS = {Arch.X64: "q35", Arch.ARM64: "virt"}
+_NIC_SLOT, _SCSI_SLOT = 0x02, 0x03
+_CD_TARGET, _DISK_TARGET = 0, 1
 _HOST_NAMES = {Arch.X64: "x86_64", Arch.ARM64: "aarch64"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Specification:
-    """What a machine is made of. network: "user" (QEMU's own, no root needed) or "tap:NAME"."""
+    """What a machine is made of. network: "user" (QEMU's own, no root needed) or "tap:NAME".
+
+    personality: whose manners its BMC has, a name in `personalities.PERSONALITIES`.
+    """
 
     id: str
     uuid: str
@@ -50,6 +57,15 @@ class Specification:
     cpus: int = 1
     network: str = "user"
     secure_boot: bool = False
+    personality: str = "standard"
+
+
+class Device(Enum):
+    """Something that a machine can be told to boot from."""
+
+    CD = auto()
+    DISK = auto()
+    NIC = auto()
 
 
 class Machine:
@@ -71,6 +87,7 @@ class Machine:
         self._child: subprocess.Popen[bytes] | None = None
         self._pid_handle: int | None = None
         self._reason = ""
+        self._medium: Path | None = None
         self._ended = asyncio.Event()
         self._ended.set()
 
@@ -88,6 +105,26 @@ class Machine:
     def running(self) -> bool:
         """Whether it is switched on."""
         return not self._ended.is_set()
+
+    def boot_path(self, device: Device) -> bytes:
+        """The UEFI device path of something to boot from. The disk's is one behind which there is none."""
+        match device:
+            case Device.CD:
+                return uefi.scsi_path(_SCSI_SLOT, _CD_TARGET)
+            case Device.DISK:
+                return uefi.scsi_path(_SCSI_SLOT, _DISK_TARGET)
+            case Device.NIC:
+                return uefi.pxe_path(_NIC_SLOT, self.specification.mac)
+
+    async def put_medium(self, file: Path | None) -> None:
+        """Put an image into the CD drive, or take it out; while the machine runs, too. Raises HostError."""
+        self._medium = file
+        if self._qmp is None or not self.running:
+            return
+        if file is None:
+            await self._qmp.execute("eject", id="cd", force=True)
+        else:
+            await self._qmp.execute("blockdev-change-medium", id="cd", filename=str(file), format="raw")
 
     async def start(self) -> None:
         """Switch on. Raises HostError with QEMU's own words where it does not start."""
@@ -179,9 +216,17 @@ class Machine:
             "-qmp", f"unix:{_SOCKET_NAME},server=on,wait=off",
             "-netdev", _network(machine.network),
             # romfile=: the firmware brings its own driver; QEMU's option ROM would put iPXE in front of it.
-            "-device", f"virtio-net-pci,netdev=net0,mac={machine.mac},romfile=",
+            "-device", f"virtio-net-pci,netdev=net0,mac={machine.mac},romfile=,addr={_NIC_SLOT:#x}",
+            "-device", f"virtio-scsi-pci,id=scsi,addr={_SCSI_SLOT:#x}",
             "-device", "virtio-rng-pci",
         ]  # fmt: skip
+        drive = f"scsi-cd,id=cd,bus=scsi.0,scsi-id={_CD_TARGET}"
+        if self._medium is None:
+            options += ["-device", drive]
+        else:
+            image = str(self._medium).replace(",", ",,")
+            options += ["-drive", f"if=none,id=medium,media=cdrom,readonly=on,format=raw,file={image}"]
+            options += ["-device", f"{drive},drive=medium"]
         if machine.secure_boot:
             options += ["-global", "driver=cfi.pflash01,property=secure,value=on"]
         return options

@@ -14,7 +14,7 @@ import secrets
 import ssl
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol, TypeAlias
@@ -27,10 +27,13 @@ from ironic_httpboot.emulator.machine import Specification
 from ironic_httpboot.emulator.state import (
     Account,
     Answer,
+    EjectMedium,
+    InsertMedium,
+    Kept,
     Outcome,
-    Override,
     Request,
     Reset,
+    ResetMachine,
     State,
     SystemState,
     error_body,
@@ -67,8 +70,14 @@ class Hardware(Protocol):
     def console(self) -> Path:
         """Where its serial console is written."""
 
-    def remember(self, override: Override) -> None:
-        """Take over a boot override for the next boot. Raises HostError."""
+    def remember(self, kept: Kept) -> None:
+        """Take over what the BMC is to keep, for the next boot. Raises HostError."""
+
+    async def insert(self, image: str) -> None:
+        """Have an image in the CD drive. Raises HostError."""
+
+    async def eject(self) -> None:
+        """Have nothing in the CD drive. Raises HostError."""
 
     async def resume(self) -> None:
         """Find it again as an earlier process left it. Raises HostError."""
@@ -170,37 +179,56 @@ class Emulator:
         return context
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
-        answer = await self._decide(request)
+        outcome = await self._decide(request)
+        if outcome.delay_seconds:
+            await asyncio.sleep(outcome.delay_seconds)
+        if outcome.lost and request.transport is not None:
+            request.transport.abort()
+        answer = outcome.answer
         body = b"" if answer.body is None else json.dumps(answer.body).encode()
         headers = {**_STANDING_HEADERS, **answer.headers}
         if body:
             headers["Content-Type"] = "application/json"
         return web.Response(status=answer.status, headers=headers, body=body)
 
-    async def _decide(self, request: web.BaseRequest) -> Answer:
+    async def _decide(self, request: web.BaseRequest) -> Outcome:
         try:
             asked = await _read(request)
         except ValueError as error:
-            return Answer(status=400, body=error_body("MalformedJSON", f"The request body is no JSON: {error}."))
-        systems = {name: hardware.state for name, hardware in self._hardware.items()}
+            body = error_body("MalformedJSON", said=f"The request body is no JSON: {error}.")
+            return Outcome(state=self._state, answer=Answer(status=400, body=body))
+        before = {name: hardware.state for name, hardware in self._hardware.items()}
         outcome = bmc.handle(
-            replace(self._state, systems=systems), asked, now=time.time(), fresh_token=secrets.token_urlsafe(24)
+            replace(self._state, systems=before), asked, now=time.time(), fresh_token=secrets.token_urlsafe(24)
         )
         _LOG.info("%s %s → %d", asked.method, asked.path, outcome.answer.status)
         try:
-            await self._carry_out(outcome)
+            return await self._carry_out(before, outcome)
         except HttpBootError as error:
             _LOG.error("%s", error)
-            return Answer(status=500, body=error_body("InternalError", str(error)))
-        return outcome.answer
+            return replace(outcome, answer=Answer(status=500, body=error_body("InternalError", said=str(error))))
 
-    async def _carry_out(self, outcome: Outcome) -> None:
-        """Make true what the answer will say."""
+    async def _carry_out(self, before: Mapping[str, SystemState], outcome: Outcome) -> Outcome:
+        """Make true what the answer will say. Up to the effects nothing else is answered in between."""
         self._state = outcome.state
         for name, system in outcome.state.systems.items():
-            self._hardware[name].remember(system.override)
+            if system.kept != before[name].kept:
+                self._hardware[name].remember(system.kept)
         for effect in outcome.effects:
-            await self._hardware[effect.system_id].reset(effect.reset)
+            hardware = self._hardware[effect.system_id]
+            match effect:
+                case ResetMachine(reset=reset):
+                    await hardware.reset(reset)
+                case EjectMedium():
+                    await hardware.eject()
+                case InsertMedium(image=image):
+                    try:
+                        await hardware.insert(image)
+                    except HostError as error:
+                        _LOG.error("%s", error)
+                        body = error_body("CouldNotEstablishConnection", image, related=["#/Image"], said=str(error))
+                        return replace(outcome, answer=Answer(status=400, body=body))
+        return outcome
 
 
 async def _read(request: web.BaseRequest) -> Request:

@@ -52,8 +52,7 @@ def admit(state: State, request: Request, now: float) -> State:
     raise Refusal(
         401,
         "NoValidSession",
-        "There is no valid session established with the implementation.",
-        {"WWW-Authenticate": 'Basic realm="redfish"'},
+        headers={"WWW-Authenticate": 'Basic realm="redfish"'},
     )
 
 
@@ -87,10 +86,13 @@ def create(call: Call) -> Outcome:
     """POST a user name and a password: log in. Raises Refusal."""
     asked = call.object()
     username, password = asked.get("UserName"), asked.get("Password")
+    for name, value in (("UserName", username), ("Password", password)):
+        if value is None:
+            raise Refusal(400, "PropertyMissing", name, related=[f"#/{name}"])
     if not isinstance(username, str) or not isinstance(password, str):
-        raise Refusal(400, "PropertyMissing", "The properties UserName and Password are required.")
+        raise Refusal(400, "PropertyValueTypeError", "…", "UserName, Password", related=["#/UserName", "#/Password"])
     if call.state.account is not None and not _is_right(call.state.account, username, password):
-        raise Refusal(401, "ResourceAtUriUnauthorized", "The user name or password is not accepted.")
+        raise Refusal(401, "ResourceAtUriUnauthorized", call.request.path, "user name or password not accepted")
     number = max((int(session.id) for session in call.state.sessions), default=0) + 1
     session = Session(id=str(number), token=call.fresh_token, username=username, used_at=call.now)
     state = replace(call.state, sessions=(*call.state.sessions, session))
@@ -103,7 +105,7 @@ def _find_session(call: Call) -> Session:
     for session in call.state.sessions:
         if session.id == call.id:
             return session
-    raise Refusal(404, "ResourceNotFound", f"There is no session named {call.id}.")
+    raise Refusal(404, "ResourceNotFound", "Session", call.id)
 
 
 def _session_body(session: Session) -> Json:

@@ -5,12 +5,17 @@ Knows Redfish's words for them (DSP0266 1.20, DSP2046). Refuses to know what any
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any, TypeAlias
+
+from ironic_httpboot.emulator.kept import Enabled as Enabled
+from ironic_httpboot.emulator.kept import Kept as Kept
+from ironic_httpboot.emulator.kept import Override as Override
+from ironic_httpboot.emulator.kept import Target as Target
+from ironic_httpboot.emulator.messages import error_body as error_body
+from ironic_httpboot.emulator.personalities import STANDARD, Personality
 
 Json: TypeAlias = dict[str, Any]
 
@@ -37,50 +42,46 @@ class Reset(Enum):
     PUSH_POWER_BUTTON = "PushPowerButton"
 
 
-class Enabled(Enum):
-    """ComputerSystem.Boot.BootSourceOverrideEnabled."""
-
-    DISABLED = "Disabled"
-    ONCE = "Once"
-    CONTINUOUS = "Continuous"
-
-
-class Target(Enum):
-    """ComputerSystem.Boot.BootSourceOverrideTarget, as far as these machines can do it."""
-
-    NONE = "None"
-    UEFI_HTTP = "UefiHttp"
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Override:
-    """ComputerSystem.Boot. uri: HttpBootUri, "" where there is none: the machine then asks DHCP for it."""
+class BootOption:
+    """A boot entry of the firmware. path: its device path in hexadecimal. number: four hexadecimal digits."""
 
-    enabled: Enabled = Enabled.DISABLED
-    target: Target = Target.NONE
-    uri: str = field(default="", repr=False)
-
-    @property
-    def boots_http(self) -> bool:
-        """Whether the next boot goes over HTTP."""
-        return self.enabled is not Enabled.DISABLED and self.target is Target.UEFI_HTTP
-
-    def consumed(self) -> Override:
-        """What stands after a boot: Once is gone, the rest remains."""
-        return replace(self, enabled=Enabled.DISABLED, target=Target.NONE) if self.enabled is Enabled.ONCE else self
+    number: str
+    name: str
+    path: str
+    uri: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SystemState:
-    """One machine, as its BMC sees it. progress: ComputerSystem.BootProgress.LastState."""
+    """One machine, as its BMC sees it.
+
+    progress: ComputerSystem.BootProgress.LastState. secure_boot: whether it was on at the last power-on; None where the
+    firmware has none. options, order: the firmware's boot entries.
+    """
 
     id: str
     uuid: str
     arch: str
     memory_mib: int
+    mac: str = "52:54:00:00:00:00"
+    personality: Personality = STANDARD
     power: Power = Power.OFF
-    override: Override = Override()
+    kept: Kept = field(default_factory=Kept)
     progress: str = "None"
+    secure_boot: bool | None = None
+    options: tuple[BootOption, ...] = ()
+    order: tuple[str, ...] = ()
+
+    @property
+    def override(self) -> Override:
+        """ComputerSystem.Boot, as it stands."""
+        return self.kept.override
+
+    @property
+    def path(self) -> str:
+        """Where it is."""
+        return f"{ROOT}/Systems/{self.id}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,12 +104,17 @@ class Session:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class State:
-    """All that a BMC knows."""
+    """All that a BMC knows. counts: requests so far, by machine and method, where somebody counts them."""
 
     uuid: str
     systems: Mapping[str, SystemState]
     account: Account | None = None
     sessions: tuple[Session, ...] = ()
+    counts: Mapping[str, int] = field(default_factory=dict)
+
+    def with_kept(self, system: SystemState, kept: Kept) -> State:
+        """The same with something else kept for one system."""
+        return replace(self, systems={**self.systems, system.id: replace(system, kept=kept)})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,48 +145,60 @@ class ResetMachine:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class InsertMedium:
+    """An effect: an image is to be put into a machine's CD drive before the answer goes out."""
+
+    system_id: str
+    image: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EjectMedium:
+    """An effect: a machine's CD drive is to be emptied before the answer goes out."""
+
+    system_id: str
+
+
+Effect: TypeAlias = ResetMachine | InsertMedium | EjectMedium
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What follows from a request."""
+    """What follows from a request. lost: no answer goes out, the connection ends. delay_seconds: before it goes out."""
 
     state: State
     answer: Answer
-    effects: tuple[ResetMachine, ...] = ()
+    effects: tuple[Effect, ...] = ()
+    lost: bool = False
+    delay_seconds: float = 0.0
 
 
 class Refusal(Exception):
-    """A request that is not granted, as Redfish says it (DSP0266 §8.6; Base registry 1.18)."""
+    """A request that is not granted, as Redfish says it. arguments, related: see `messages.error_body`."""
 
-    def __init__(self, status: int, message_id: str, message: str, headers: Mapping[str, str] | None = None) -> None:
-        super().__init__(message)
-        self.answer = Answer(status=status, body=error_body(message_id, message), headers=headers or {})
-
-
-def error_body(message_id: str, message: str) -> Json:
-    """The body of an error, with one message of the Base registry."""
-    info = {
-        "@odata.type": "#Message.v1_2_0.Message",
-        "MessageId": f"Base.1.18.{message_id}",
-        "Message": message,
-        "Severity": "Critical",
-        "Resolution": "See the message.",
-    }
-    return {"error": {"code": f"Base.1.18.{message_id}", "message": message, "@Message.ExtendedInfo": [info]}}
-
-
-def etag_of(body: Json) -> str:
-    """A strong ETag: equal bodies have equal ones."""
-    return f'"{hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()[:16]}"'
+    def __init__(
+        self,
+        status: int,
+        message_id: str,
+        *arguments: str,
+        related: Sequence[str] = (),
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        body = error_body(message_id, *arguments, related=related)
+        super().__init__(body["error"]["message"])
+        self.answer = Answer(status=status, body=body, headers=headers or {})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """A request on its way to the resource that it names. fresh_token: unguessable."""
+    """A request on its way to the resource that it names, by id and member. fresh_token: unguessable."""
 
     state: State
     request: Request
     now: float
     fresh_token: str
     id: str = ""
+    member: str = ""
 
     @property
     def system(self) -> SystemState:
@@ -188,25 +206,31 @@ class Call:
         try:
             return self.state.systems[self.id]
         except KeyError:
-            raise Refusal(404, "ResourceNotFound", f"There is no system named {self.id}.") from None
+            raise Refusal(404, "ResourceNotFound", "ComputerSystem", self.id) from None
 
     def answer(self, status: int, body: Json | None = None) -> Outcome:
         """An answer that changes nothing."""
         return Outcome(state=self.state, answer=Answer(status=status, body=body))
 
+    def keep(self, kept: Kept, status: int = 204, body: Json | None = None, **headers: str) -> Outcome:
+        """An answer to a change of what is kept for the system. headers: of the answer."""
+        state = self.state.with_kept(self.system, kept)
+        return Outcome(state=state, answer=Answer(status=status, body=body, headers=headers))
+
     def object(self) -> Json:
         """The body as an object. Raises Refusal."""
         if not isinstance(self.request.body, dict):
-            raise Refusal(400, "MalformedJSON", "The request body is not a JSON object.")
+            raise Refusal(400, "MalformedJSON")
         return self.request.body
 
 
-def collection(path: str, kind: str, members: list[str]) -> Json:
+def collection(path: str, kind: str, members: Iterable[str]) -> Json:
     """A collection of members that lie below its path."""
+    links = [{"@odata.id": f"{path}/{member}"} for member in members]
     return {
         "@odata.id": path,
         "@odata.type": f"#{kind}Collection.{kind}Collection",
         "Name": f"{kind} Collection",
-        "Members@odata.count": len(members),
-        "Members": [{"@odata.id": f"{path}/{member}"} for member in members],
+        "Members@odata.count": len(links),
+        "Members": links,
     }

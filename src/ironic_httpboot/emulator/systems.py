@@ -1,35 +1,34 @@
-"""ComputerSystem: what is read of a machine, its boot override, its reset.
+"""The computer system and its settings object: what they show, what of them may be changed, how a system is reset.
 
-Knows the resource (DSP2046, ComputerSystem v1.22) and which changes it takes. Refuses to know how a reset is done.
+Knows `ComputerSystem` and `Settings` (DSP2046, DSP0266 §9.10). Refuses to know boot entries and machines.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
-from urllib.parse import urlsplit
 
+from ironic_httpboot.emulator import etags, overrides
+from ironic_httpboot.emulator.kept import Kept, Override
+from ironic_httpboot.emulator.personalities import Place
 from ironic_httpboot.emulator.state import (
     ROOT,
     Answer,
     Call,
-    Enabled,
     Json,
     Outcome,
-    Override,
     Refusal,
     Reset,
     ResetMachine,
     SystemState,
-    Target,
     collection,
-    etag_of,
 )
+
+_TYPE = "#ComputerSystem.v1_22_0.ComputerSystem"
 
 
 def members(call: Call) -> Outcome:
     """GET the collection."""
-    return call.answer(200, collection(f"{ROOT}/Systems", "ComputerSystem", list(call.state.systems)))
+    return call.answer(200, collection(f"{ROOT}/Systems", "ComputerSystem", call.state.systems))
 
 
 def read(call: Call) -> Outcome:
@@ -38,29 +37,27 @@ def read(call: Call) -> Outcome:
 
 
 def _system_body(system: SystemState) -> Json:
-    path = f"{ROOT}/Systems/{system.id}"
-    return {
+    path, manners = system.path, system.personality
+    boot = overrides.show(system, manners.system, system.override)
+    boot["BootOptions"] = {"@odata.id": f"{path}/BootOptions"}
+    if manners.certificates:
+        boot["Certificates"] = {"@odata.id": f"{path}/Boot/Certificates"}
+    body = {
         "@odata.id": path,
-        "@odata.type": "#ComputerSystem.v1_22_0.ComputerSystem",
+        "@odata.type": _TYPE,
         "Id": system.id,
         "Name": system.id,
         "SystemType": "Virtual",
-        "Manufacturer": "httpboot",
+        "Manufacturer": manners.manufacturer,
         "Model": f"QEMU {system.arch}",
         "UUID": system.uuid,
         "PowerState": system.power.value,
         "Status": {"State": "Enabled", "Health": "OK"},
         "MemorySummary": {"TotalSystemMemoryGiB": system.memory_mib / 1024},
         "BootProgress": {"LastState": system.progress},
-        "Boot": {
-            "BootSourceOverrideEnabled": system.override.enabled.value,
-            "BootSourceOverrideEnabled@Redfish.AllowableValues": [each.value for each in Enabled],
-            "BootSourceOverrideMode": "UEFI",
-            "BootSourceOverrideMode@Redfish.AllowableValues": ["UEFI"],
-            "BootSourceOverrideTarget": system.override.target.value,
-            "BootSourceOverrideTarget@Redfish.AllowableValues": [each.value for each in Target],
-            "HttpBootUri": system.override.uri or None,
-        },
+        "Boot": boot,
+        "EthernetInterfaces": {"@odata.id": f"{path}/EthernetInterfaces"},
+        "VirtualMedia": {"@odata.id": f"{path}/VirtualMedia"},
         "Actions": {
             "#ComputerSystem.Reset": {
                 "target": f"{path}/Actions/ComputerSystem.Reset",
@@ -69,69 +66,80 @@ def _system_body(system: SystemState) -> Json:
         },
         "Links": {"ManagedBy": [{"@odata.id": f"{ROOT}/Managers/{system.id}"}]},
     }
+    if manners.bios:
+        body["Bios"] = {"@odata.id": f"{path}/Bios"}
+    if system.secure_boot is not None:
+        body["SecureBoot"] = {"@odata.id": f"{path}/SecureBoot"}
+    if manners.settings is not None:
+        body["@Redfish.Settings"] = settings_link(f"{path}/{manners.settings_name}")
+    return body
+
+
+def settings_link(path: str) -> Json:
+    """What a resource says of its settings object."""
+    return {
+        "@odata.type": "#Settings.v1_3_7.Settings",
+        "SettingsObject": {"@odata.id": path},
+        "SupportedApplyTimes": ["OnReset"],
+    }
 
 
 def patch(call: Call) -> Outcome:
     """PATCH one system: its boot override is all that can be changed. Raises Refusal."""
-    system, change = call.system, call.object()
-    if_match = call.request.headers.get("if-match")
-    if if_match is not None and if_match.strip() not in ("*", etag_of(_system_body(system))):
-        raise Refusal(412, "PreconditionFailed", "The ETag supplied did not match the ETag of the resource.")
-    for name in change.keys() - {"Boot"}:
-        if name in _system_body(system):
-            raise Refusal(400, "PropertyNotWritable", f"The property {name} is a read-only property.")
-        raise Refusal(400, "PropertyUnknown", f"The property {name} is not in the list of valid properties.")
-    boot = change.get("Boot", {})
-    if not isinstance(boot, dict):
-        raise Refusal(400, "PropertyValueTypeError", "The value of the property Boot is not an object.")
-    changed = replace(system, override=_changed_override(system.override, boot))
-    state = replace(call.state, systems={**call.state.systems, system.id: changed})
-    return Outcome(state=state, answer=Answer(status=200, body=_system_body(changed)))
+    system = call.system
+    body = _system_body(system)
+    etags.check(call, body)
+    made = _change(call, system.personality.system, system.override, body)
+    changed = replace(system, kept=replace(system.kept, override=made.override, boot_order=made.order))
+    return call.keep(changed.kept, 200, _system_body(changed))
 
 
-def _changed_override(override: Override, boot: Json) -> Override:
-    for name, value in boot.items():
-        match name:
-            case "BootSourceOverrideEnabled":
-                override = replace(override, enabled=_choice(name, value, Enabled))
-            case "BootSourceOverrideTarget":
-                override = replace(override, target=_choice(name, value, Target))
-            case "BootSourceOverrideMode":
-                if value != "UEFI":
-                    raise _not_in_list(name, value)
-            case "HttpBootUri":
-                override = replace(override, uri=_uri(name, value))
-            case _:
-                raise Refusal(
-                    400, "PropertyUnknown", f"The property Boot/{name} is not in the list of valid properties."
-                )
-    if override.enabled is Enabled.DISABLED:
-        return replace(override, target=Target.NONE)
-    return override
+def read_settings(call: Call) -> Outcome:
+    """GET a system's settings object: what will stand after the next reset. Raises Refusal."""
+    return call.answer(200, _settings_body(call.system, _settings_place(call)))
 
 
-def _choice(name: str, value: object, kind: type[Any]) -> Any:
-    if value not in [each.value for each in kind]:
-        raise _not_in_list(name, value)
-    return kind(value)
+def patch_settings(call: Call) -> Outcome:
+    """PATCH a system's settings object. Raises Refusal."""
+    system, place = call.system, _settings_place(call)
+    body = _settings_body(system, place)
+    etags.check(call, body, needed=place.need_etag)
+    made = _change(call, place, _waiting(system.kept), body)
+    kept = replace(system.kept, boot_order=made.order)
+    if made.override != _waiting(system.kept):
+        kept = replace(kept, pending=made.override)
+    return call.keep(kept, 200, _settings_body(replace(system, kept=kept), place))
 
 
-def _not_in_list(name: str, value: object) -> Refusal:
-    return Refusal(
-        400,
-        "PropertyValueNotInList",
-        f"The value {value!r} for the property {name} is not in the list of acceptable values.",
-    )
+def _settings_place(call: Call) -> Place:
+    manners = call.system.personality
+    if manners.settings is None or call.member != manners.settings_name:
+        raise Refusal(404, "ResourceMissingAtURI", call.request.path)
+    return manners.settings
 
 
-def _uri(name: str, value: object) -> str:
-    if value is None or value == "":
-        return ""
-    if not isinstance(value, str):
-        raise Refusal(400, "PropertyValueTypeError", f"The value of the property {name} is not a string.")
-    if not value.isascii() or urlsplit(value).scheme not in ("http", "https"):
-        raise Refusal(400, "PropertyValueFormatError", f"The value of the property {name} is no http or https URI.")
-    return value
+def _waiting(kept: Kept) -> Override:
+    return kept.override if kept.pending is None else kept.pending
+
+
+def _settings_body(system: SystemState, place: Place) -> Json:
+    return {
+        "@odata.id": f"{system.path}/{system.personality.settings_name}",
+        "@odata.type": _TYPE,
+        "Id": system.personality.settings_name,
+        "Name": f"{system.id} after its next reset",
+        "Boot": overrides.show(system, place, _waiting(system.kept)),
+    }
+
+
+def _change(call: Call, place: Place, standing: Override, body: Json) -> overrides.Change:
+    asked = call.object()
+    for name in asked:
+        if name.startswith("@") or name == "Boot":
+            continue
+        message = "PropertyNotWritable" if name in body else "PropertyUnknown"
+        raise Refusal(400, call.system.personality.not_writable or message, name, related=[f"#/{name}"])
+    return overrides.change(call.system, place, standing, asked.get("Boot", {}))
 
 
 def reset(call: Call) -> Outcome:
@@ -140,8 +148,11 @@ def reset(call: Call) -> Outcome:
     if value not in [each.value for each in Reset]:
         raise Refusal(
             400,
-            "ActionParameterNotSupported",
-            f"The parameter ResetType with the value {value!r} for the action Reset is not supported.",
+            "ActionParameterValueNotInList",
+            value if isinstance(value, str) else repr(value),
+            "ResetType",
+            "ComputerSystem.Reset",
+            related=["#/ResetType"],
         )
     effect = ResetMachine(system_id=system.id, reset=Reset(value))
     return Outcome(state=call.state, answer=Answer(status=204), effects=(effect,))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import struct
+import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -19,9 +20,16 @@ GLOBAL_VARIABLE = "8be4df61-93ca-11d2-aa0d-00e098032b8c"
 NON_VOLATILE, BOOTSERVICE_ACCESS, RUNTIME_ACCESS = 1, 2, 4
 BOOT_VARIABLE_ATTRIBUTES = NON_VOLATILE | BOOTSERVICE_ACCESS | RUNTIME_ACCESS
 
+_TLS_CA_VARIABLE = ("TlsCaCertificate", "fd2340d0-3dab-4349-a6c7-3b4f12b48eae")
+_SECURE_BOOT_VARIABLE = ("SecureBootEnable", "f0a30bc7-af08-4556-99c4-001009c93a44")
+_CERT_X509 = uuid.UUID("a5c059a1-94e4-4aa7-87b5-ab155c2bf072").bytes_le
+_OWNER = uuid.UUID("7d6f4c5e-9d3b-4b5a-8f6e-6c0f7c1d2a3b").bytes_le
 _FIRST_NUMBER = 0x0900
 _LOAD_OPTION_ACTIVE = 0x0000_0001
-_MESSAGING, _URI = 3, 24
+_HARDWARE, _PCI = 1, 1
+_ACPI, _ACPI_ROOT = 2, 1
+_PCI_ROOT_BRIDGE = 0x0A03_41D0
+_MESSAGING, _SCSI, _MAC, _IPV4, _URI = 3, 2, 11, 12, 24
 _END_PATH = bytes([0x7F, 0xFF, 4, 0])
 
 
@@ -56,9 +64,25 @@ def uri_path(uri: str) -> bytes:
     return struct.pack("<BBH", _MESSAGING, _URI, 4 + len(node)) + node + _END_PATH
 
 
-def http_option(number: int, description: str, uri: str) -> Variable:
-    """Boot#### that boots from a URI over HTTP."""
-    path = uri_path(uri)
+def scsi_path(slot: int, target: int) -> bytes:
+    """The device path of a disk or drive behind a SCSI controller in a PCI slot."""
+    return _pci_path(slot) + struct.pack("<BBHHH", _MESSAGING, _SCSI, 8, target, 0) + _END_PATH
+
+
+def pxe_path(slot: int, mac: str) -> bytes:
+    """The device path of PXE over IPv4 on a NIC in a PCI slot."""
+    address = bytes.fromhex(mac.replace(":", ""))
+    nic = struct.pack("<BBH32sB", _MESSAGING, _MAC, 37, address, 1)
+    return _pci_path(slot) + nic + struct.pack("<BBH23x", _MESSAGING, _IPV4, 27) + _END_PATH
+
+
+def _pci_path(slot: int) -> bytes:
+    root = struct.pack("<BBHII", _ACPI, _ACPI_ROOT, 12, _PCI_ROOT_BRIDGE, 0)
+    return root + struct.pack("<BBHBB", _HARDWARE, _PCI, 6, 0, slot)
+
+
+def boot_option(number: int, description: str, path: bytes) -> Variable:
+    """Boot#### with a device path."""
     data = struct.pack("<IH", _LOAD_OPTION_ACTIVE, len(path)) + description.encode("utf-16-le") + b"\0\0" + path
     return Variable(name=f"Boot{number:04X}", guid=GLOBAL_VARIABLE, attributes=BOOT_VARIABLE_ATTRIBUTES, data=data)
 
@@ -71,6 +95,40 @@ def boot_next(number: int) -> Variable:
         attributes=BOOT_VARIABLE_ATTRIBUTES,
         data=struct.pack("<H", number),
     )
+
+
+def boot_order(numbers: Iterable[int]) -> Variable:
+    """BootOrder: the entries that the firmware tries, in this order."""
+    data = b"".join(struct.pack("<H", number) for number in numbers)
+    return Variable(name="BootOrder", guid=GLOBAL_VARIABLE, attributes=BOOT_VARIABLE_ATTRIBUTES, data=data)
+
+
+def decode_order(variables: Iterable[Variable]) -> tuple[int, ...]:
+    """The numbers in BootOrder, as far as it is there."""
+    for variable in variables:
+        if (variable.name, variable.guid) == ("BootOrder", GLOBAL_VARIABLE):
+            return tuple(number for (number,) in struct.iter_unpack("<H", variable.data[: len(variable.data) & ~1]))
+    return ()
+
+
+def tls_authorities(certificates: Iterable[bytes]) -> tuple[tuple[str, str], Variable | None]:
+    """Name and GUID of the variable with the CAs of HTTPS boot, and the variable for those in DER; None for none.
+
+    EFI_SIGNATURE_LIST (UEFI 2.10 §32.4.1), one for each certificate: lists hold signatures of one size only.
+    """
+    data = b""
+    for der in certificates:
+        size = 16 + len(der)
+        data += _CERT_X509 + struct.pack("<III", 28 + size, 0, size) + _OWNER + der
+    name, guid = _TLS_CA_VARIABLE
+    attributes = NON_VOLATILE | BOOTSERVICE_ACCESS
+    return _TLS_CA_VARIABLE, Variable(name=name, guid=guid, attributes=attributes, data=data) if data else None
+
+
+def secure_boot_switch(*, on: bool) -> Variable:
+    """EDK2's own switch: with keys enrolled, Secure Boot is on unless this says no."""
+    name, guid = _SECURE_BOOT_VARIABLE
+    return Variable(name=name, guid=guid, attributes=NON_VOLATILE | BOOTSERVICE_ACCESS, data=bytes([on]))
 
 
 def decode_option(variable: Variable) -> LoadOption:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Protocol
 
-from ironic_httpboot.redfish.quirks import MODE, TARGET, URI, Quirk, recognise
+from ironic_httpboot.redfish.quirks import TARGET, URI, Quirk, recognise
 from ironic_httpboot.redfish.resources import Bios, Json, Resource, System, read_bios, read_settings
 
 
@@ -69,8 +69,11 @@ class Capability:
 
     @property
     def needs_uefi_first(self) -> bool:
-        """Whether UefiHttp is not offered because the machine has not yet booted in UEFI mode."""
-        return not self.offers_http and self.quirk.mode_first and self.override.boot.get(MODE) != "UEFI"
+        """Whether UefiHttp may be missing because the machine has not yet booted in UEFI mode.
+
+        The mode that is set does not tell: it may have been set, and the machine not have been reset since.
+        """
+        return not self.offers_http and self.quirk.mode_first and URI in self.override.boot
 
     @property
     def etags(self) -> str:

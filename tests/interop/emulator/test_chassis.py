@@ -9,7 +9,7 @@ import pytest
 
 from ironic_httpboot.emulator import uefi, varstore
 from ironic_httpboot.emulator.chassis import Chassis
-from ironic_httpboot.emulator.state import Enabled, Override, Power, Reset, Target
+from ironic_httpboot.emulator.state import Enabled, Kept, Override, Power, Reset, Target
 from ironic_httpboot.errors import HostError
 from kit.commands import qemu_processes
 from kit.lab import machine, until
@@ -54,18 +54,18 @@ async def test_each_kind_of_reset_leads_to_its_power_state(chassis: Chassis, tmp
 
 async def test_an_override_becomes_a_boot_entry_at_power_on_only(chassis: Chassis, tmp_path: Path) -> None:
     await chassis.reset(Reset.ON)
-    chassis.remember(ONCE)
+    chassis.remember(Kept(override=ONCE))
     assert uris(tmp_path) == [], "variables are not touched while the machine runs"
     await until(lambda: chassis.state.override == ONCE, seconds=2, what="nor is Once taken for consumed")
     await chassis.reset(Reset.FORCE_RESTART)
     assert uris(tmp_path) == [ONCE.uri]
-    chassis.remember(Override())
+    chassis.remember(Kept())
     await chassis.reset(Reset.FORCE_RESTART)
     assert uris(tmp_path) == [], "what is taken back is taken out"
 
 
 async def test_once_holds_when_the_power_goes_before_the_firmware_saw_it(chassis: Chassis, tmp_path: Path) -> None:
-    chassis.remember(ONCE)
+    chassis.remember(Kept(override=ONCE))
     await chassis.reset(Reset.ON)
     await chassis.reset(Reset.FORCE_OFF)
     assert chassis.state.override == ONCE
@@ -75,7 +75,7 @@ async def test_once_holds_when_the_power_goes_before_the_firmware_saw_it(chassis
 
 
 async def test_once_that_was_taken_up_unseen_is_noticed_at_the_next_start(chassis: Chassis, tmp_path: Path) -> None:
-    chassis.remember(ONCE)
+    chassis.remember(Kept(override=ONCE))
     await chassis.reset(Reset.ON)
     await chassis.reset(Reset.FORCE_OFF)
     image = (tmp_path / "variables.fd").read_bytes()

@@ -12,7 +12,7 @@ import pytest
 
 from ironic_httpboot.emulator.chassis import Chassis
 from ironic_httpboot.emulator.serve import Emulator, Settings
-from ironic_httpboot.emulator.state import Enabled, Override, Target
+from ironic_httpboot.emulator.state import Enabled, Kept, Override, Target
 from ironic_httpboot.errors import HostError
 from kit.hardware import Relay
 from kit.judges import judge
@@ -76,7 +76,7 @@ async def test_two_emulators_do_not_share_a_folder(emulator: Emulator, tmp_path:
 async def test_an_override_is_there_after_a_restart(tmp_path: Path) -> None:
     override = Override(enabled=Enabled.ONCE, target=Target.UEFI_HTTP, uri="http://192.0.2.1/x.iso")
     async with Emulator(settings(tmp_path)) as first:
-        first.hardware("node-1").remember(override)
+        first.hardware("node-1").remember(Kept(override=override))
     async with Emulator(settings(tmp_path)) as second:
         assert isinstance(second.hardware("node-1"), Chassis)
         assert second.hardware("node-1").state.override == override

@@ -77,7 +77,7 @@ def test_each_reset_type_that_is_offered_is_taken(kind: Reset) -> None:
 
 def test_a_reset_of_no_known_type_is_refused() -> None:
     outcome = ask(OPEN, "POST", f"{A}/Actions/ComputerSystem.Reset", {"ResetType": "Explode"})
-    assert (outcome.answer.status, message_id(outcome.answer)) == (400, "ActionParameterNotSupported")
+    assert (outcome.answer.status, message_id(outcome.answer)) == (400, "ActionParameterValueNotInList")
     assert outcome.effects == ()
 
 

@@ -22,7 +22,7 @@ def test_an_empty_uri_asks_dhcp_for_the_url() -> None:
 
 
 def test_an_entry_is_active_and_carries_its_description_in_utf_16() -> None:
-    variable = uefi.http_option(0x12, "HTTP", "http://h/x.iso")
+    variable = uefi.boot_option(0x12, "HTTP", uefi.uri_path("http://h/x.iso"))
     assert variable.name == "Boot0012"
     assert variable.guid == uefi.GLOBAL_VARIABLE
     assert variable.attributes == 7
@@ -35,7 +35,7 @@ def test_an_entry_is_active_and_carries_its_description_in_utf_16() -> None:
 
 @given(st.integers(0, 0xFFFF), st.text(max_size=40).filter(lambda s: "\0" not in s and s.isascii()), st.text("abc:/.0"))
 def test_an_entry_reads_back_as_it_was_written(number: int, description: str, uri: str) -> None:
-    option = uefi.decode_option(uefi.http_option(number, description, uri))
+    option = uefi.decode_option(uefi.boot_option(number, description, uefi.uri_path(uri)))
     assert (option.number, option.description, option.uri) == (number, description, uri)
 
 
@@ -53,7 +53,7 @@ def test_boot_next_names_the_entry() -> None:
 
 
 def test_a_free_number_is_taken_far_from_the_firmwares_own() -> None:
-    taken = [uefi.http_option(number, "x", "") for number in (0, 1, 0x0900, 0x0902)]
+    taken = [uefi.boot_option(number, "x", uefi.uri_path("")) for number in (0, 1, 0x0900, 0x0902)]
     assert uefi.free_number([]) == 0x0900
     assert uefi.free_number(taken) == 0x0901
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ironic_httpboot.emulator import varstore
-from ironic_httpboot.emulator.uefi import GLOBAL_VARIABLE, Variable, boot_next, http_option
+from ironic_httpboot.emulator.uefi import GLOBAL_VARIABLE, Variable, boot_next, boot_option, uri_path
 from ironic_httpboot.errors import MalformedMessage
 
 _STORE = uuid.UUID("aaf32c78-947b-439a-a180-2e144ec37792").bytes_le
@@ -105,5 +105,7 @@ def test_any_bytes_in_a_store_are_read_or_malformed(body: bytes) -> None:
 
 
 def test_a_boot_request_fits_beside_what_is_there() -> None:
-    image = varstore.rewrite(flash(), remove=(), put=[http_option(0xFFFF, "x", "http://h/x.iso"), boot_next(0xFFFF)])
+    image = varstore.rewrite(
+        flash(), remove=(), put=[boot_option(0xFFFF, "x", uri_path("http://h/x.iso")), boot_next(0xFFFF)]
+    )
     assert [each.name for each in varstore.decode(image)] == ["BootFFFF", "BootNext"]

@@ -89,9 +89,10 @@ def test_a_whole_probe_finds_the_switch_that_is_off(name: str) -> None:
     assert look(name)[0].concerns == (), "a boot spends no request on it"
 
 
-def test_supermicro_needs_uefi_mode_first_unless_it_has_it() -> None:
+def test_supermicro_needs_a_boot_in_uefi_mode_until_it_offers_http() -> None:
     assert look("supermicro")[0].needs_uefi_first
-    assert not look("supermicro", boot={"BootSourceOverrideMode": "UEFI", "HttpBootUri": ""})[0].needs_uefi_first
+    assert look("supermicro", boot={"BootSourceOverrideMode": "UEFI", "HttpBootUri": ""})[0].needs_uefi_first
+    assert not look("supermicro", targets=("None", "UefiHttp"))[0].needs_uefi_first
 
 
 @pytest.mark.parametrize(("name", "manner"), [("standard", "strong"), ("hpe", "weak"), ("dell", "none")])
