@@ -65,6 +65,10 @@ class BmcUnreachable(BmcError):
     """No answer from the BMC: connection, name, or time limit."""
 
 
+class BmcDropped(BmcUnreachable):
+    """The BMC closed the connection instead of answering: what was asked may have been done or not."""
+
+
 class BmcTlsError(BmcError):
     """The BMC's certificate could not be verified."""
 
@@ -75,6 +79,10 @@ class BmcAccessDenied(BmcError):
 
 class BmcRefused(BmcError):
     """The BMC answered, and said no."""
+
+
+class BmcBusy(BmcRefused):
+    """The BMC asked to be asked again later, for longer than the operator's patience."""
 
 
 class MalformedAnswer(BmcError):

@@ -12,9 +12,11 @@ from typing import Annotated, TypeAlias
 import typer
 
 from ironic_httpboot import config
+from ironic_httpboot.cli import output
 from ironic_httpboot.errors import InputError
-from ironic_httpboot.redfish.client import Credentials
-from ironic_httpboot.redfish.transport import Tls
+from ironic_httpboot.events import Event, Reached
+from ironic_httpboot.redfish import Credentials, Limits, Report, Tls
+from ironic_httpboot.redfish.steps import as_data, in_words
 
 PASSWORD_VARIABLE = "HTTPBOOT_BMC_PASSWORD"
 
@@ -32,6 +34,22 @@ CaFile: TypeAlias = Annotated[
     Path | None, typer.Option(help="PEM file of the CA that signed the BMC's certificate.", metavar="FILE")
 ]
 Insecure: TypeAlias = Annotated[bool, typer.Option("--insecure", help="Do not verify the BMC's certificate.")]
+Timeout: TypeAlias = Annotated[
+    float, typer.Option(help="The longest that an answer may take, to its last byte.", metavar="SECONDS", min=1)
+]
+Patience: TypeAlias = Annotated[
+    float, typer.Option(help="How long, in all, a BMC that is busy is asked again.", metavar="SECONDS", min=0)
+]
+
+TIMEOUT_SECONDS = Limits().answer_seconds
+PATIENCE_SECONDS = Limits().patience_seconds
+
+
+def limits(timeout: float, patience: float) -> Limits:
+    """How long to wait for what."""
+    return Limits(
+        connect_seconds=min(Limits().connect_seconds, timeout), answer_seconds=timeout, patience_seconds=patience
+    )
 
 
 def tls(ca: Path | None, *, insecure: bool) -> Tls:
@@ -54,3 +72,35 @@ def credentials(username: str | None, password_file: Path | None) -> Credentials
         missing = "--username" if username is None else f"--password-file, or {PASSWORD_VARIABLE}"
         raise InputError("credentials: half of them is missing", hint=f"give {missing} as well")
     return Credentials(username=username, password=password)
+
+
+def show(event: Event) -> None:
+    """What was reached, a line."""
+    if isinstance(event, Reached):
+        output.out.print(f"[green]{event.stage.value}[/green] ", end="")
+        output.out.print(event.detail, markup=False)
+
+
+def report_as_json(report: Report) -> None:
+    """What was done, or would be, for programs."""
+    output.print_json(
+        {
+            "bmc": report.bmc,
+            "system": report.system,
+            "power": report.power,
+            "done": report.done,
+            "steps": [as_data(step) for step in report.steps],
+            "undo": [as_data(step) for step in report.undo],
+        }
+    )
+
+
+def report_in_words(report: Report) -> None:
+    """What would be done, for people."""
+    output.out.print(f"{report.bmc}, system {report.system}, now {report.power or 'in an unknown power state'}:")
+    for number, step in enumerate(report.steps, start=1):
+        output.out.print(f"{number}. {in_words(step)}", markup=False)
+    if report.undo:
+        output.out.print("httpboot clear would take it back:")
+    for step in report.undo:
+        output.out.print(f"-  {in_words(step)}", markup=False)

@@ -2,40 +2,44 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, assert_never
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
+from ironic_httpboot.cli import bmc as reach
 from ironic_httpboot.cli import output
-from ironic_httpboot.cli.bmc import (
-    Address,
-    CaFile,
-    Insecure,
-    PasswordFile,
-    SystemId,
-    Username,
-    credentials,
-    tls,
-)
-from ironic_httpboot.events import Event, Reached
+from ironic_httpboot.cli.server_log import ServerLog
+from ironic_httpboot.errors import InputError
+from ironic_httpboot.events import Stage
 from ironic_httpboot.model import BootUrl
-from ironic_httpboot.redfish import client
-from ironic_httpboot.redfish.plan import Expect, Patch, Reset, Step
-from ironic_httpboot.redfish.transport import Transport
+from ironic_httpboot.redfish import Transport, client
+from ironic_httpboot.redfish.wait import WAITABLE, Until
+
+_STAGES = {stage.value.replace(" ", "-").lower(): stage for stage in WAITABLE}
 
 
 def boot(
     url: Annotated[str, typer.Argument(help="What to boot: http(s)://…, ending in .iso, .img or .efi.", metavar="URL")],
-    bmc: Address,
-    system: SystemId = None,
-    username: Username = None,
-    password_file: PasswordFile = None,
-    bmc_ca: CaFile = None,
-    insecure: Insecure = False,
+    bmc: reach.Address,
+    system: reach.SystemId = None,
+    username: reach.Username = None,
+    password_file: reach.PasswordFile = None,
+    bmc_ca: reach.CaFile = None,
+    insecure: reach.Insecure = False,
+    timeout: reach.Timeout = reach.TIMEOUT_SECONDS,
+    patience: reach.Patience = reach.PATIENCE_SECONDS,
     persistent: Annotated[bool, typer.Option("--persistent", help="At every boot from now on, not only once.")] = False,
     no_reset: Annotated[
         bool, typer.Option("--no-reset", help="Set the override, and leave the machine alone.")
     ] = False,
+    wait: Annotated[str | None, typer.Option(help=f"Wait for a stage: {', '.join(_STAGES)}.", metavar="STAGE")] = None,
+    wait_seconds: Annotated[float, typer.Option(help="The longest to wait for it.", metavar="SECONDS", min=1)] = Until(
+        stage=Stage.POWER_ON
+    ).seconds,
+    events: Annotated[
+        Path | None, typer.Option(help="Where `httpboot serve --json` writes: shows head and get.", metavar="FILE")
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Read, and show what would be sent; change nothing.")
     ] = False,
@@ -48,63 +52,39 @@ def boot(
     Example: httpboot boot http://192.0.2.1:8080/images/rescue.iso --bmc https://bmc7 --username admin
     """
     target = BootUrl.parse(url)
+    until = _until(wait, wait_seconds, events, target, no_reset=no_reset)
     for concern in target.concerns():
         output.err.print(f"[yellow]warning:[/yellow] {target.redacted}: {concern}")
-
-    def show(event: Event) -> None:
-        if isinstance(event, Reached) and not as_json:
-            output.out.print(f"[green]{event.stage.value}[/green] {event.detail}")
-
-    with Transport(bmc, tls(bmc_ca, insecure=insecure)) as transport:
+    with Transport(bmc, reach.tls(bmc_ca, insecure=insecure), reach.limits(timeout, patience)) as transport:
         report = client.boot(
             transport,
             target,
-            credentials=credentials(username, password_file),
+            credentials=reach.credentials(username, password_file),
             system_id=system,
             persistent=persistent,
             reset=not no_reset,
             dry_run=dry_run,
-            on_event=show,
+            until=until,
+            on_event=(lambda event: None) if as_json else reach.show,
         )
     if as_json:
-        output.print_json(
-            {
-                "bmc": report.bmc,
-                "system": report.system,
-                "power": report.power,
-                "done": report.done,
-                "steps": [_step_as_json(step) for step in report.steps],
-            }
-        )
+        reach.report_as_json(report)
     elif dry_run:
-        output.out.print(f"{report.bmc}, system {report.system}, now {report.power or 'in an unknown power state'}:")
-        for number, step in enumerate(report.steps, start=1):
-            output.out.print(f"{number}. {_step_in_words(step)}", markup=False)
+        reach.report_in_words(report)
     else:
         done = "will boot" if no_reset else "boots"
         output.out.print(f"{report.bmc}, system {report.system}: {done} {target.redacted}", markup=False)
 
 
-def _step_as_json(step: Step) -> dict[str, Any]:
-    match step:
-        case Patch(path=path, shown=shown, etag=etag):
-            return {"method": "PATCH", "path": path, "body": shown, "if_match": etag}
-        case Expect(path=path, boot=boot):
-            return {"method": "GET", "path": path, "expect": {**boot, "HttpBootUri": "as sent"}}
-        case Reset(path=path, kind=kind):
-            return {"method": "POST", "path": path, "body": {"ResetType": kind}}
-        case _:
-            assert_never(step)
-
-
-def _step_in_words(step: Step) -> str:
-    match step:
-        case Patch(path=path, shown=shown, etag=etag):
-            settings = ", ".join(f"{name} = {value}" for name, value in shown["Boot"].items())
-            return f"PATCH {path}{f' if it is still {etag}' if etag else ''}: {settings}"
-        case Expect(path=path):
-            return f"GET {path} and compare; stop here if anything differs"
-        case Reset(path=path, kind=kind):
-            return f"POST {path}: {kind}"
-        case _:
-            assert_never(step)
+def _until(wait: str | None, seconds: float, events: Path | None, target: BootUrl, *, no_reset: bool) -> Until | None:
+    """What to wait for. Raises InputError."""
+    if wait is None:
+        return None
+    stage = _STAGES.get(wait.lower().replace(" ", "-"))
+    if stage is None:
+        raise InputError(f"--wait {wait}: is no stage to wait for", hint=f"there are {', '.join(_STAGES)}")
+    if no_reset:
+        raise InputError("--wait and --no-reset: only one of them makes sense")
+    return Until(
+        stage=stage, seconds=seconds, events=ServerLog(events, target.text.rpartition("/")[2]) if events else None
+    )

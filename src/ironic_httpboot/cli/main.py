@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from ironic_httpboot import __version__
-from ironic_httpboot.cli import boot, compose, demo, emulate, output, serve
+from ironic_httpboot.cli import boot, clear, compose, demo, emulate, output, probe, serve
 from ironic_httpboot.errors import HttpBootError
 
 INTERRUPTED = 130
@@ -28,6 +28,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("boot")(boot.boot)
+app.command("probe")(probe.probe)
+app.command("clear")(clear.clear)
 app.command("compose")(compose.compose)
 app.command("serve")(serve.serve)
 app.command("emulate")(emulate.emulate)

@@ -1,185 +1,56 @@
-"""Has a BMC boot a URL: logs in, finds the system, takes the steps of a plan, reads back, resets.
+"""Has a BMC boot a URL, take it back, or say what it can do: the three things that one asks of it.
 
-Knows the order of requests and how to word what a BMC refuses. Refuses to know vendors and how steps are chosen.
-Blocking, and for one thread at a time.
+Knows how the steps of a plan are taken, and how to word what a BMC does instead. Refuses to know vendors and how steps
+are chosen. Blocking, and for one thread at a time.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from types import TracebackType
-from typing import assert_never
-from urllib.parse import quote
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias, assert_never
 
-from ironic_httpboot.errors import (
-    BmcAccessDenied,
-    BmcError,
-    BmcRefused,
-    InputError,
-    MalformedAnswer,
-    OverrideNotTaken,
-)
+from sushy.connector import Connector
+
+from ironic_httpboot.errors import BmcAccessDenied, BmcDropped, BmcRefused, BootFailed, OverrideNotTaken
 from ironic_httpboot.events import Reached, Sink, Stage
 from ironic_httpboot.model import BootUrl
-from ironic_httpboot.redfish.plan import Expect, Patch, Reset, Step, differences, plan
-from ironic_httpboot.redfish.resources import (
-    ROOT,
-    Json,
-    Resource,
-    ServiceRoot,
-    System,
-    error_of,
-    read_root,
-    read_system,
-)
+from ironic_httpboot.redfish import plan as plans
+from ironic_httpboot.redfish.capability import Capability, examine
+from ironic_httpboot.redfish.resources import System, error_of, read_system
+from ironic_httpboot.redfish.session import Bmc, Credentials
+from ironic_httpboot.redfish.steps import Await, Expect, Patch, Reset, Step, differences
 from ironic_httpboot.redfish.transport import Answer, Transport
+from ironic_httpboot.redfish.wait import Until, demand_signs, wait
 
-_NO_SESSIONS = (404, 405, 501)
+Way: TypeAlias = Transport | Connector
+"""How a BMC is reached: a transport, or a sushy connector that is logged in already and stays so."""
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Credentials:
-    """Who logs in at a BMC."""
-
-    username: str
-    password: str = field(repr=False)
-
-
-class Bmc:
-    """A BMC, logged in at while the with statement lasts."""
-
-    def __init__(self, transport: Transport, credentials: Credentials | None = None) -> None:
-        self._transport = transport
-        self._credentials = credentials
-        self._session: str | None = None
-        self._root: ServiceRoot | None = None
-        if credentials is not None:
-            transport.hide(credentials.password)
-
-    def __enter__(self) -> Bmc:
-        """Read the service root and log in. Raises BmcError."""
-        self._root = read_root(self._read(ROOT))
-        if self._credentials is not None:
-            self._log_in(self._root, self._credentials)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        session, self._session = self._session, None
-        if session is not None:
-            try:
-                self._transport.request("DELETE", session)
-            except BmcError:
-                if error is None:
-                    raise
-
-    def system(self, system_id: str | None = None) -> System:
-        """The system with an id, or the only one. Raises BmcError, InputError where there are several."""
-        assert self._root is not None, "use a Bmc in a with statement"
-        collection = self._root.systems.rstrip("/")
-        if system_id is not None:
-            # Nearly every BMC names its members so, and then the collection need not be read.
-            path = f"{collection}/{quote(system_id, safe='')}"
-            answer = self._transport.request("GET", path)
-            if answer.status != 404:
-                return read_system(self._resource(path, answer))
-        paths = self._read(collection).members()
-        ids = [path.rstrip("/").rpartition("/")[2] for path in paths]
-        if system_id is None and len(paths) == 1:
-            return read_system(self._read(paths[0]))
-        raise InputError(
-            f"{self._transport.name}: has {len(paths)} systems: {', '.join(ids) or 'none'}"
-            + (f"; none is named {system_id!r}" if system_id else ""),
-            hint="name one of them with --system",
-        )
-
-    def take(self, step: Step) -> None:
-        """Take one step of a plan. Raises BmcRefused, OverrideNotTaken and other BmcErrors."""
-        match step:
-            case Patch(path=path, body=body, etag=etag):
-                self._patch(path, body, etag)
-            case Expect(path=path):
-                found = read_system(self._read(path)).boot
-                if wrong := differences(step, found):
-                    raise OverrideNotTaken(
-                        f"{self._transport.name}: PATCH {path} was accepted, but reading it back: {'; '.join(wrong)}",
-                        hint="the machine was not reset; look for a firmware update of the BMC",
-                    )
-            case Reset(path=path, kind=kind):
-                self._checked("POST", path, {"ResetType": kind})
-            case _:
-                assert_never(step)
-
-    def _patch(self, path: str, body: Json, etag: str | None) -> None:
-        headers = {"If-Match": etag} if etag else {}
-        for value in _strings(body):
-            self._transport.hide(value)
-        self._checked("PATCH", path, body, headers)
-
-    def _log_in(self, root: ServiceRoot, credentials: Credentials) -> None:
-        if root.sessions is not None:
-            wanted = {"UserName": credentials.username, "Password": credentials.password}
-            answer = self._transport.request("POST", root.sessions, wanted)
-            if answer.status not in _NO_SESSIONS:
-                self._check("POST", root.sessions, answer)
-                token = answer.headers.get("x-auth-token")
-                if not token:
-                    raise MalformedAnswer(f"{self._transport.name}: POST {root.sessions} → no X-Auth-Token came back")
-                self._session = answer.headers.get("location")
-                self._transport.use_session(token)
-                return
-        self._transport.use_password(credentials.username, credentials.password)
-
-    def _read(self, path: str) -> Resource:
-        return self._resource(path, self._transport.request("GET", path))
-
-    def _resource(self, path: str, answer: Answer) -> Resource:
-        self._check("GET", path, answer)
-        if not isinstance(answer.body, dict):
-            raise MalformedAnswer(f"{self._transport.name}: GET {path} → no JSON object")
-        etag = answer.headers.get("etag") or answer.body.get("@odata.etag")
-        return Resource(path=path, etag=etag if isinstance(etag, str) else None, body=answer.body)
-
-    def _checked(
-        self, method: str, path: str, body: Json | None = None, headers: dict[str, str] | None = None
-    ) -> Answer:
-        answer = self._transport.request(method, path, body, headers)
-        self._check(method, path, answer)
-        return answer
-
-    def _check(self, method: str, path: str, answer: Answer) -> None:
-        """Raise what an answer of 300 or more means."""
-        if answer.status < 300:
-            return
-        message_id, message = error_of(answer.body)
-        said = self._transport.scrub(" ".join(filter(None, (message_id, f"({message})" if message else ""))))
-        came = f"{self._transport.name}: {method} {path} → {answer.status} {said}".rstrip()
-        if answer.status in (401, 403):
-            raise BmcAccessDenied(came, hint="check --username and the password")
-        raise BmcRefused(came)
-
-
-def _strings(body: Json) -> list[str]:
-    """The values in a body that may be secret: URLs."""
-    return [value for value in body.get("Boot", {}).values() if isinstance(value, str) and "://" in value]
+_LOOK_SECONDS = 2.0
+_UEFI_SECONDS = 600.0
+_STANDS_HINT = "the machine was not reset; what was set stays until it is taken back with httpboot clear"
+_NO_SUCH_THING = (404, 405, 412, 428)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """What was done, or would be. system: its id."""
+    """What was done, or would be. system: its id. power: before. undo: what would take it back.
+
+    before: the system as it was read first.
+    """
 
     bmc: str
     system: str
     power: str | None
     steps: tuple[Step, ...]
+    undo: tuple[Step, ...]
     done: bool
+    before: System
 
 
 def boot(
-    transport: Transport,
+    bmc: Way,
     url: BootUrl,
     *,
     credentials: Credentials | None = None,
@@ -187,32 +58,169 @@ def boot(
     persistent: bool = False,
     reset: bool = True,
     dry_run: bool = False,
+    until: Until | None = None,
     on_event: Sink = lambda event: None,
     clock: Callable[[], float] = time.time,
 ) -> Report:
-    """Have a machine boot a URL once (or until told otherwise), read the override back, and reset it.
+    """Have a machine boot a URL once (or until told otherwise), read the override back, reset it, see that it is on.
 
-    Raises InputError, BmcError. After an error the machine was not reset, unless the reset itself failed.
+    bmc: with a connector, or without credentials, there is no login and no logout. system_id: an id, or a path, which
+    saves the reading of the service root. until: a stage to wait for, after a reset. Raises InputError, BmcError;
+    BootFailed where the machine stays off, or does not come to the stage. After a BmcError the machine was not reset,
+    unless the reset itself failed.
     """
-    with Bmc(transport, credentials) as bmc:
-        system = bmc.system(system_id)
-        steps = plan(system, url, persistent=persistent, reset=reset)
-        for step in steps:
-            if dry_run:
-                break
-            bmc.take(step)
-            for stage, detail in _reached(step, system):
-                on_event(Reached(at=clock(), machine=system.id, stage=stage, detail=detail))
-        return Report(bmc=transport.name, system=system.id, power=system.power, steps=steps, done=not dry_run)
+    with Bmc(_way(bmc), credentials) as session:
+        capability = examine(session, session.system(system_id))
+        planned = plans.plan(capability, url, persistent=persistent, reset=reset)
+        report = _report(session, capability, planned.steps, planned.undo, done=not dry_run)
+        if until is not None:
+            demand_signs(until, capability.system)
+        if not dry_run:
+            _Run(session, capability.system.id, on_event, clock).take(planned.steps)
+            if until is not None:
+                wait(session, capability.system, until, on_event, clock)
+        return report
 
 
-def _reached(step: Step, system: System) -> list[tuple[Stage, str]]:
-    match step:
-        case Patch(path=path):
-            return [(Stage.BMC_ASKED, f"PATCH {path}: UefiHttp, with the URL")]
-        case Expect():
-            return [(Stage.READ_BACK, "the BMC shows what it was sent")]
-        case Reset():
-            return []
-        case _:
-            assert_never(step)
+def clear(
+    bmc: Way,
+    *,
+    credentials: Credentials | None = None,
+    system_id: str | None = None,
+    dry_run: bool = False,
+    on_event: Sink = lambda event: None,
+    clock: Callable[[], float] = time.time,
+) -> Report:
+    """Take back a boot override: disabled, no URL, BIOS attributes as they are without one. Nothing is reset.
+
+    Steps are taken only where there is something to take back. Raises InputError, BmcError.
+    """
+    with Bmc(_way(bmc), credentials) as session:
+        capability = examine(session, session.system(system_id))
+        steps = plans.clear(capability)
+        if not dry_run:
+            _Run(session, capability.system.id, on_event, clock).take(steps)
+        return _report(session, capability, steps, (), done=not dry_run)
+
+
+def probe(bmc: Way, *, credentials: Credentials | None = None, system_id: str | None = None) -> Capability:
+    """Find out what a BMC can do with a boot URL; change nothing. Raises InputError, BmcError."""
+    with Bmc(_way(bmc), credentials) as session:
+        return examine(session, session.system(system_id), whole=True)
+
+
+def _way(bmc: Way) -> Transport:
+    return bmc if isinstance(bmc, Transport) else Transport.over(bmc)
+
+
+def _report(
+    session: Bmc, capability: Capability, steps: tuple[Step, ...], undo: tuple[Step, ...], *, done: bool
+) -> Report:
+    system = capability.system
+    return Report(
+        bmc=session.name, system=system.id, power=system.power, steps=steps, undo=undo, done=done, before=system
+    )
+
+
+class _Run:
+    """Steps on their way."""
+
+    def __init__(self, bmc: Bmc, machine: str, on_event: Sink, clock: Callable[[], float]) -> None:
+        self._bmc = bmc
+        self._machine = machine
+        self._on_event = on_event
+        self._clock = clock
+        self._refusal: tuple[Patch, Answer] | None = None
+
+    def take(self, steps: Sequence[Step]) -> None:
+        """Take all steps, in order. Raises BmcError, BootFailed."""
+        for number, step in enumerate(steps):
+            match step:
+                case Patch():
+                    after = steps[number + 1] if number + 1 < len(steps) else None
+                    self._patch(step, read_back=isinstance(after, Expect) and after.path == step.path)
+                case Expect():
+                    self._expect(step)
+                case Reset():
+                    self._reset(step)
+                case Await():
+                    self._await(step)
+                case _:
+                    assert_never(step)
+
+    def _patch(self, step: Patch, *, read_back: bool) -> None:
+        answer = self._bmc.patch(step.path, step.body, step.etag, follow=not step.on_reset)
+        if answer.status >= 300:
+            if not read_back or answer.status in _NO_SUCH_THING:
+                self._bmc.check("PATCH", step.path, answer)
+            # Some refuse, and change what they were told to change all the same: only reading it back tells.
+            self._refusal = (step, answer)
+        names = ", ".join(name for name, value in step.values.items() if value)
+        self._tell(Stage.BMC_ASKED, f"PATCH {step.path}: {names or 'cleared'}")
+
+    def _expect(self, step: Expect) -> None:
+        refusal, self._refusal = self._refusal, None
+        try:
+            found = self._bmc.read(step.path).get(step.part, dict) or {}
+        except BmcAccessDenied:
+            if refusal is not None:
+                self._bmc.check("PATCH", step.path, refusal[1])
+            raise
+        wrong = differences(step, found)
+        if wrong and refusal is not None:
+            self._bmc.check("PATCH", step.path, refusal[1])
+        if wrong:
+            raise OverrideNotTaken(
+                f"{self._bmc.name}: PATCH {step.path} was accepted, but reading it back: {'; '.join(wrong)}",
+                hint=f"{_STANDS_HINT}; look for a firmware update of the BMC",
+            )
+        said = "the BMC shows what it was sent"
+        if refusal is not None:
+            said = (
+                f"the BMC answered {refusal[1].status} {error_of(refusal[1].body)[0]}, and yet shows what it was sent"
+            )
+        self._tell(Stage.READ_BACK, said)
+
+    def _reset(self, step: Reset) -> None:
+        try:
+            self._bmc.post(step.path, {"ResetType": step.kind})
+        except BmcDropped as error:
+            # Only where it was off can one see whether it was done.
+            if step.was != "Off":
+                raise BmcDropped(
+                    error.message,
+                    hint="the machine may have been reset or not; the override is set, and reset it by hand",
+                ) from None
+            if self._power(step) == "Off":
+                self._bmc.post(step.path, {"ResetType": step.kind})
+        while (power := self._power(step)) not in ("On", None):
+            self._patiently(_LOOK_SECONDS, step, f"PowerState is still {power}")
+        self._tell(Stage.POWER_ON, f"{step.kind} was done" if power is None else f"{step.kind}: PowerState is On")
+
+    def _power(self, step: Reset) -> str | None:
+        return read_system(self._bmc.read(step.system)).power
+
+    def _await(self, step: Await) -> None:
+        last = time.monotonic() + _UEFI_SECONDS
+        while step.target not in (read_system(self._bmc.read(step.path)).targets or ()):
+            if time.monotonic() > last:
+                raise BootFailed(
+                    f"{self._bmc.name}: {step.path} was reset in UEFI mode, and does not offer {step.target} after"
+                    f" {_UEFI_SECONDS:g} s",
+                    hint="see with httpboot probe whether a BIOS switch is off",
+                )
+            time.sleep(_LOOK_SECONDS)
+
+    def _patiently(self, seconds: float, step: Step, why: str) -> None:
+        try:
+            self._bmc.pause(seconds, why)
+        except BmcRefused as error:
+            raise BootFailed(
+                f"{self._bmc.name}: {step.path} was asked for, but {why}", hint="look at the machine's console"
+            ) from error
+
+    def _tell(self, stage: Stage, detail: str) -> None:
+        self._on_event(Reached(at=self._clock(), machine=self._machine, stage=stage, detail=detail))
+
+
+__all__ = ["Capability", "Credentials", "Report", "Until", "Way", "boot", "clear", "probe"]

@@ -1,110 +1,174 @@
-"""What to send to a BMC, and what it must say afterwards: a pure function from system and wish to steps.
+"""What to send to a BMC, and what it must say afterwards: a pure function from capability and wish to steps.
 
-Knows the standard way of DSP2046: one PATCH with the whole override. Refuses to know sockets; the steps are values, so
-that they can be shown without being taken.
+Knows the order of things: BIOS attributes, then the override in one PATCH, a reading after each, and a reset at last.
+Refuses to know sockets, and vendors by name; the steps are values, so that they can be shown without being taken.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import TypeAlias
+from dataclasses import dataclass
 
 from ironic_httpboot.errors import BmcRefused
 from ironic_httpboot.model import BootUrl
-from ironic_httpboot.redfish.resources import Json, System
+from ironic_httpboot.redfish.capability import BiosSettings, Capability, Place
+from ironic_httpboot.redfish.quirks import ENABLED, MODE, TARGET, URI, BiosUrl
+from ironic_httpboot.redfish.steps import ATTRIBUTES, BOOT, Await, Expect, Patch, Reset, Step, Value
 
 _ON_TYPES = ("On", "ForceOn", "PushPowerButton")
 _RESTART_TYPES = ("ForceRestart", "PowerCycle", "GracefulRestart")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Patch:
-    """Change a resource. etag: for If-Match, or None. shown: the body without secrets."""
+class Plan:
+    """What will be done, and what would take it back."""
 
-    path: str
-    body: Json = field(repr=False)
-    shown: Json
-    etag: str | None
+    steps: tuple[Step, ...]
+    undo: tuple[Step, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Expect:
-    """Read a resource again and compare attributes of its Boot object."""
-
-    path: str
-    boot: Mapping[str, str] = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reset:
-    """Have the machine begin its boot."""
-
-    path: str
-    kind: str
-
-
-Step: TypeAlias = Patch | Expect | Reset
-
-
-def plan(system: System, url: BootUrl, *, persistent: bool = False, reset: bool = True) -> tuple[Step, ...]:
+def plan(capability: Capability, url: BootUrl, *, persistent: bool = False, reset: bool = True) -> Plan:
     """The steps that have a system boot a URL, once or until told otherwise.
 
-    Raises BmcRefused where the BMC shows that it cannot, saying what it lacks.
+    Raises BmcRefused where the BMC shows that it cannot, saying what it lacks and what would work.
     """
-    if system.targets is not None and "UefiHttp" not in system.targets:
-        raise BmcRefused(
-            f"{system.path}: BootSourceOverrideTarget takes {', '.join(system.targets) or 'nothing'}, not UefiHttp",
-            hint="this BMC cannot start UEFI HTTP boot: use virtual media, or let DHCP give the URL",
-        )
-    if not system.takes_uri:
-        raise BmcRefused(
-            f"{system.path}: Boot has no HttpBootUri",
-            hint="this BMC can start HTTP boot, but takes no URL: let DHCP give it",
-        )
-    wanted = {
-        "BootSourceOverrideEnabled": "Continuous" if persistent else "Once",
-        "BootSourceOverrideMode": "UEFI",
-        "BootSourceOverrideTarget": "UefiHttp",
-        "HttpBootUri": url.text,
-    }
-    steps: list[Step] = [
-        Patch(
-            path=system.path,
-            body={"Boot": wanted},
-            shown={"Boot": {**wanted, "HttpBootUri": url.redacted}},
-            etag=system.etag,
-        ),
-        Expect(path=system.path, boot=wanted),
-    ]
+    enabled = "Continuous" if persistent else "Once"
+    _demand(capability, enabled)
+    wanted: dict[str, Value] = {ENABLED: enabled, MODE: "UEFI", TARGET: "UefiHttp", URI: url.text}
+    steps: list[Step] = []
+    was = capability.system.power
+    if capability.needs_uefi_first:
+        if not reset:
+            raise BmcRefused(
+                f"{capability.override.path}: offers UefiHttp only after a boot in UEFI mode",
+                hint="leave out --no-reset, or boot the machine once in UEFI mode",
+            )
+        steps += [*_change(capability, {MODE: "UEFI"}), _reset(capability, was)]
+        steps.append(Await(path=capability.system.path, target="UefiHttp"))
+        was = "On"
+    if capability.bios is not None and capability.quirk.bios is not None:
+        steps += _bios_steps(capability.bios, capability.quirk.bios, url)
+    steps += _change(capability, {name: wanted[name] for name in wanted if name in capability.quirk.sends})
     if reset:
-        steps.append(_reset(system))
+        steps.append(_reset(capability, was))
+    return Plan(steps=tuple(steps), undo=undo(capability))
+
+
+def undo(capability: Capability) -> tuple[Step, ...]:
+    """The steps that take back a boot of any URL, whatever the BMC holds now."""
+    steps = list(_change(capability, _undone(capability)))
+    if capability.bios is not None and capability.quirk.bios is not None:
+        steps += _undo_bios(capability.bios, capability.quirk.bios.undo, capability.quirk.bios)
     return tuple(steps)
 
 
-def differences(expected: Expect, found: Json) -> list[str]:
-    """How a Boot object differs from what is expected, an attribute each, without secrets."""
-    lines = []
-    for name, value in expected.boot.items():
-        if found.get(name) == value:
-            continue
-        if name == "HttpBootUri":
-            what = "is missing" if not found.get(name) else "is another URL than the one that was sent"
-            lines.append(f"{name} {what}")
-        else:
-            lines.append(f"{name} is {found.get(name)!r}, not {value!r}")
-    return lines
+def clear(capability: Capability) -> tuple[Step, ...]:
+    """Of the steps that take back a boot, those that are needed: none where there is nothing to take back."""
+    steps: list[Step] = []
+    boot = capability.override.boot
+    if boot.get(ENABLED) not in ("Disabled", None) or boot.get(URI):
+        steps += _change(capability, _undone(capability))
+    if capability.bios is not None and capability.quirk.bios is not None:
+        left = _differing(capability.bios, capability.quirk.bios.undo)
+        if left.keys() & capability.quirk.bios.signs:
+            steps += _undo_bios(capability.bios, left, capability.quirk.bios)
+    return tuple(steps)
 
 
-def _reset(system: System) -> Reset:
+def _undone(capability: Capability) -> dict[str, Value]:
+    """The Boot object of a machine that boots as it always does."""
+    quirk, override = capability.quirk, capability.override
+    wanted: dict[str, Value] = {ENABLED: "Disabled"}
+    # Some want the mode in every change (Supermicro), some the whole override (AMI): it stays as it is.
+    if MODE in quirk.sends and isinstance(override.boot.get(MODE), str):
+        wanted[MODE] = override.boot[MODE]
+    if quirk.undo_sets_target and (override.targets is None or "None" in override.targets):
+        wanted[TARGET] = "None"
+    if capability.place in (Place.SYSTEM, Place.SETTINGS) and override.boot.get(URI) != "":
+        wanted[URI] = None
+    return wanted
+
+
+def _demand(capability: Capability, enabled: str) -> None:
+    """Raise what a BMC cannot do before anything is sent."""
+    override, quirk = capability.override, capability.quirk
+    if not capability.offers_http and not capability.needs_uefi_first:
+        raise BmcRefused(
+            f"{override.path}: {TARGET} takes {', '.join(override.targets or ()) or 'nothing'}, not UefiHttp",
+            hint=f"this BMC cannot start UEFI HTTP boot: {quirk.instead}"
+            if not quirk.switches
+            else f"see that the BIOS has {', '.join(f'{name}={value}' for name, value in quirk.switches.items())}; else"
+            f" {quirk.instead}",
+        )
+    if capability.place in (Place.DHCP, Place.NOWHERE):
+        raise BmcRefused(
+            f"{override.path}: Boot has no HttpBootUri",
+            hint=f"this BMC takes no URL: {quirk.instead}",
+        )
+    enableds = capability.system.enableds
+    if enableds is not None and enabled not in enableds:
+        raise BmcRefused(
+            f"{override.path}: {ENABLED} takes {', '.join(enableds) or 'nothing'}, not {enabled}",
+            hint="leave out --persistent" if enabled == "Continuous" else None,
+        )
+
+
+def _change(capability: Capability, values: Mapping[str, Value]) -> tuple[Step, ...]:
+    """Set properties of Boot in one PATCH, and read them back."""
+    path, instead = capability.override.path, capability.quirk.reads_back
+    return (
+        Patch(path=path, part=BOOT, values=values, etag=capability.override.etag),
+        Expect(
+            path=path, part=BOOT, values=values, instead={name: instead[name] for name in values if name in instead}
+        ),
+    )
+
+
+def _bios_steps(settings: BiosSettings, bios: BiosUrl, url: BootUrl) -> list[Step]:
+    """Set what differs, what must stand first in a PATCH of its own; nothing where all is set already."""
+    first = _differing(settings, bios.first)
+    rest = _differing(settings, bios.attributes(url.text))
+    steps: list[Step] = []
+    if first and rest:
+        steps.append(Patch(path=settings.path, part=ATTRIBUTES, values=first, etag=settings.etag))
+    if first or rest:
+        steps += _attributes(settings, rest or first, bios)
+    return steps
+
+
+def _undo_bios(settings: BiosSettings, values: Mapping[str, Value], bios: BiosUrl) -> list[Step]:
+    """What had to stand first goes last, in a PATCH of its own: without it the others cannot be changed."""
+    before = {name: value for name, value in values.items() if name not in bios.first}
+    last = {name: value for name, value in values.items() if name in bios.first}
+    steps: list[Step] = []
+    if before and last:
+        steps.append(Patch(path=settings.path, part=ATTRIBUTES, values=before, etag=settings.etag))
+    return [*steps, *_attributes(settings, last or before, bios)]
+
+
+def _differing(settings: BiosSettings, wanted: Mapping[str, str]) -> dict[str, Value]:
+    """What must still be set, of the attributes that this BIOS has: older ones lack HttpDev1TlsMode."""
+    now = settings.attributes
+    return {name: value for name, value in wanted.items() if name in now and (now[name] or "") != value}
+
+
+def _attributes(settings: BiosSettings, values: Mapping[str, Value], bios: BiosUrl) -> list[Step]:
+    return [
+        Patch(path=settings.path, part=ATTRIBUTES, values=values, etag=settings.etag, on_reset=bios.apply_time),
+        Expect(path=settings.path, part=ATTRIBUTES, values=values),
+    ]
+
+
+def _reset(capability: Capability, power: str | None) -> Reset:
     """The reset that suits the power state: a machine that is off is switched on, any other restarted."""
+    system = capability.system
     if system.reset_path is None:
         raise BmcRefused(f"{system.path}: has no reset action", hint="reset the machine by hand, and use --no-reset")
-    wishes = _ON_TYPES if system.power == "Off" else _RESTART_TYPES
+    wishes = _ON_TYPES if power == "Off" else _RESTART_TYPES
     allowed = wishes if system.reset_types is None else [each for each in wishes if each in system.reset_types]
     if not allowed:
         raise BmcRefused(
             f"{system.path}: ResetType takes {', '.join(system.reset_types or ())}, none of {', '.join(wishes)}",
             hint="reset the machine by hand, and use --no-reset",
         )
-    return Reset(path=system.reset_path, kind=allowed[0])
+    return Reset(path=system.reset_path, kind=allowed[0], system=system.path, was=power)

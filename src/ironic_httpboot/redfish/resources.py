@@ -65,23 +65,66 @@ class ServiceRoot:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """ComputerSystem.BootProgress. since: LastStateTime as the BMC wrote it, or None."""
+
+    state: str
+    since: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class System:
-    """A ComputerSystem. boot: its Boot object as it stands. targets, reset_types: None where the BMC does not say."""
+    """A ComputerSystem. boot: its Boot object as it stands.
+
+    enableds, targets, reset_types: None where the BMC does not say. oem: the names of its Oem objects.
+    settings, bios, certificates: paths, or None where there is no link. progress: None where there is no BootProgress.
+    """
 
     path: str
     etag: str | None
     id: str
+    manufacturer: str
     model: str
+    oem: tuple[str, ...]
     power: str | None
+    progress: Progress | None
     boot: Json = field(repr=False)
+    enableds: tuple[str, ...] | None
     targets: tuple[str, ...] | None
+    settings: str | None
+    bios: str | None
+    certificates: str | None
     reset_path: str | None
     reset_types: tuple[str, ...] | None
 
-    @property
-    def takes_uri(self) -> bool:
-        """Whether the system's own Boot object shows HttpBootUri."""
-        return "HttpBootUri" in self.boot
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BootSettings:
+    """The Boot object of a system's settings object: what will hold from the next reset on."""
+
+    path: str
+    etag: str | None
+    boot: Json = field(repr=False)
+    targets: tuple[str, ...] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bios:
+    """A Bios resource. attributes: as they stand. settings: the path where changes are left, or None."""
+
+    path: str
+    etag: str | None
+    attributes: Json = field(repr=False)
+    settings: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """A task, or what its monitor shows. state: "" where it shows none."""
+
+    state: str
+    status: str
+    said: str
 
 
 def read_root(resource: Resource) -> ServiceRoot:
@@ -105,13 +148,67 @@ def read_system(resource: Resource) -> System:
         path=resource.path,
         etag=resource.etag,
         id=resource.get("Id", str) or resource.path.rstrip("/").rpartition("/")[2],
-        model=" ".join(filter(None, (resource.get("Manufacturer", str), resource.get("Model", str)))),
+        manufacturer=(resource.get("Manufacturer", str) or "").strip(),
+        model=(resource.get("Model", str) or "").strip(),
+        oem=tuple(resource.get("Oem", dict) or {}),
         power=resource.get("PowerState", str),
+        progress=_progress(resource),
         boot=boot,
+        enableds=_allowable(resource, boot, "BootSourceOverrideEnabled", prefix="Boot/"),
         targets=_allowable(resource, boot, "BootSourceOverrideTarget", prefix="Boot/"),
+        settings=_settings(resource),
+        bios=resource.link("Bios"),
+        certificates=resource.link("Certificates", boot, prefix="Boot/"),
         reset_path=resource.get("target", str, reset, prefix=reset_prefix),
         reset_types=_allowable(resource, reset, "ResetType", prefix=reset_prefix),
     )
+
+
+def read_settings(resource: Resource) -> BootSettings:
+    """A system's settings object; one without a Boot object has an empty one. Raises MalformedAnswer."""
+    boot = resource.get("Boot", dict) or {}
+    return BootSettings(
+        path=resource.path,
+        etag=resource.etag,
+        boot=boot,
+        targets=_allowable(resource, boot, "BootSourceOverrideTarget", prefix="Boot/"),
+    )
+
+
+def read_bios(resource: Resource) -> Bios:
+    """A Bios resource, or its settings object. Raises MalformedAnswer."""
+    return Bios(
+        path=resource.path,
+        etag=resource.etag,
+        attributes=resource.get("Attributes", dict) or {},
+        settings=_settings(resource),
+    )
+
+
+def read_task(body: object) -> Task:
+    """What a task says of itself, as far as it says anything."""
+    found = body if isinstance(body, dict) else {}
+    messages = found.get("Messages")
+    first = next((each for each in messages if isinstance(each, dict)), {}) if isinstance(messages, list) else {}
+    return Task(
+        state=str(found.get("TaskState") or ""),
+        status=str(found.get("TaskStatus") or ""),
+        said=str(first.get("Message") or first.get("MessageId") or ""),
+    )
+
+
+def _progress(resource: Resource) -> Progress | None:
+    found = resource.get("BootProgress", dict)
+    if found is None:
+        return None
+    state = resource.get("LastState", str, found, prefix="BootProgress/") or "None"
+    return Progress(state=state, since=resource.get("LastStateTime", str, found, prefix="BootProgress/"))
+
+
+def _settings(resource: Resource) -> str | None:
+    """Where a resource's pending settings are (DSP0266 §9.10)."""
+    found = resource.get("@Redfish.Settings", dict)
+    return None if found is None else resource.link("SettingsObject", found, prefix="@Redfish.Settings/")
 
 
 def _allowable(resource: Resource, within: Json, name: str, *, prefix: str) -> tuple[str, ...] | None:
@@ -123,12 +220,29 @@ def _allowable(resource: Resource, within: Json, name: str, *, prefix: str) -> t
 
 
 def error_of(body: object) -> tuple[str, str]:
-    """The message id (its last part) and the message of an error body; empty strings where it has none."""
+    """The message id (its last part) and the message of an error body; empty strings where it has none.
+
+    Of several messages the first that is no success: some BMCs begin with one.
+    """
     error = body.get("error") if isinstance(body, dict) else None
     if not isinstance(error, dict):
         return "", ""
-    infos = error.get("@Message.ExtendedInfo")
-    info = next((each for each in infos if isinstance(each, dict)), {}) if isinstance(infos, list) else {}
+    found = _extended(error)
+    bad = [each for each in found if "Success" not in str(each.get("MessageId"))]
+    info = (bad or found or [{}])[0]
     message_id = info.get("MessageId") or error.get("code") or ""
     message = info.get("Message") or error.get("message") or ""
     return str(message_id).rpartition(".")[2], str(message)
+
+
+def message_ids(body: object) -> tuple[str, ...]:
+    """The last parts of all message ids of an error body."""
+    error = body.get("error") if isinstance(body, dict) else None
+    if not isinstance(error, dict):
+        return ()
+    return tuple(str(each.get("MessageId")).rpartition(".")[2] for each in _extended(error))
+
+
+def _extended(error: Json) -> list[Json]:
+    infos = error.get("@Message.ExtendedInfo")
+    return [each for each in infos if isinstance(each, dict)] if isinstance(infos, list) else []

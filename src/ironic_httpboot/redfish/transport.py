@@ -7,7 +7,9 @@ neither the password nor a URL's secret is in one, or in sushy's log.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -18,11 +20,15 @@ import requests
 import sushy.exceptions
 from sushy.connector import Connector
 
-from ironic_httpboot.errors import BmcTlsError, BmcUnreachable, InputError, MalformedAnswer
+from ironic_httpboot.errors import BmcDropped, BmcTlsError, BmcUnreachable, InputError, MalformedAnswer
 from ironic_httpboot.redfish.resources import Json
 
 _SUSHY_LOGGERS = ("sushy.connector", "sushy.exceptions", "urllib3.connectionpool")
 _HIDDEN = "***"
+_DROPS = ("RemoteDisconnected", "Connection aborted", "IncompleteRead", "Connection reset", "Connection broken")
+_GRACE_SECONDS = 0.25
+"""What a socket's own time limit gets, so that a request that it ends is ended in order."""
+_UNREACHABLE_HINT = "check the BMC's address, its network and its power"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,10 +41,14 @@ class Tls:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """Seconds for a connection to come about, and for each answer."""
+    """What is waited for, in seconds: a connection; an answer, its last byte included; and, in all, a busy BMC.
 
-    connect_seconds: float = 10.0
-    answer_seconds: float = 60.0
+    A BMC that is dead is reported within answer_seconds and the two that a logout may take.
+    """
+
+    connect_seconds: float = 5.0
+    answer_seconds: float = 12.0
+    patience_seconds: float = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +61,7 @@ class Answer:
 
 
 class Transport:
-    """Requests to one BMC, one after the other. name: how errors call the BMC."""
+    """Requests to one BMC, one after the other. name: how errors call the BMC. requests: how many were sent."""
 
     def __init__(self, url: str, tls: Tls | None = None, limits: Limits | None = None) -> None:
         """url: https://host[:port], nothing behind it. Raises InputError."""
@@ -67,21 +77,33 @@ class Transport:
                 hint="credentials have options of their own",
             )
         tls, limits = tls or Tls(), limits or Limits()
-        self.name = parts.hostname
-        self._last: requests.Response | None = None
-        self._secrets: list[str] = []
-        self.requests = 0
         try:
-            self._connector = Connector(
+            connector = Connector(
                 f"{parts.scheme}://{parts.netloc}",
                 verify=(tls.ca_file or True) if tls.verify else False,
-                response_callback=self._keep,
+                # One attempt: what is tried again, and for how long, is decided where it is known what was asked.
                 server_side_retries=1,
                 default_request_timeout=limits.answer_seconds,
                 connect_timeout=limits.connect_seconds,
             )
         except OSError as error:
             raise InputError(f"BMC CA {tls.ca_file}: {error}") from error
+        self._begin(connector, parts.hostname, limits, lent=False)
+
+    @classmethod
+    def over(cls, connector: Connector, limits: Limits | None = None, name: str = "BMC") -> Transport:
+        """Requests over a sushy connector that someone else has logged in, and will close."""
+        lent = cls.__new__(cls)
+        lent._begin(connector, name, limits or Limits(), lent=True)
+        return lent
+
+    def _begin(self, connector: Connector, name: str, limits: Limits, *, lent: bool) -> None:
+        self.name = name
+        self.limits = limits
+        self.lent = lent
+        self.requests = 0
+        self._connector = connector
+        self._secrets: list[str] = []
 
     def __enter__(self) -> Transport:
         return self
@@ -89,7 +111,8 @@ class Transport:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._connector.close()
+        if not self.lent:
+            self._connector.close()
 
     def hide(self, secret: str) -> None:
         """Keep a secret out of every error and log line from now on."""
@@ -106,25 +129,52 @@ class Transport:
         self._connector.set_http_basic_auth(username, password)
 
     def request(
-        self, method: str, path: str, body: Json | None = None, headers: Mapping[str, str] | None = None
+        self,
+        method: str,
+        path: str,
+        body: Json | None = None,
+        headers: Mapping[str, str] | None = None,
+        *,
+        seconds: float | None = None,
     ) -> Answer:
         """Send a request; return the answer whatever its status is.
 
-        Raises BmcUnreachable, BmcTlsError, and MalformedAnswer where a body is not JSON.
+        seconds: for all of it, instead of the limit. Raises BmcUnreachable, BmcDropped, BmcTlsError, and
+        MalformedAnswer where a body is not JSON.
         """
-        send = getattr(self._connector, method.lower())
-        self._last = None
+        limit = self.limits.answer_seconds if seconds is None else seconds
+        kept: list[requests.Response] = []
+
+        def keep(response: requests.Response, *_: object, **__: object) -> None:
+            kept.append(response)
+
+        def send() -> None:
+            getattr(self._connector, method.lower())(
+                path,
+                data=body,
+                headers=dict(headers or {}),
+                timeout=limit,
+                server_side_retries_left=0,
+                allow_redirects=False,
+                hooks={"response": keep},
+            )
+
         self.requests += 1
         with self._quiet():
             try:
-                send(path, data=body, headers=dict(headers or {}), allow_redirects=False)
+                _within(limit + _GRACE_SECONDS, send)
+            except TimeoutError:
+                raise BmcUnreachable(
+                    f"{self.name}: {method} {path} → timed out: no whole answer in {limit:.3g} s",
+                    hint=_UNREACHABLE_HINT,
+                ) from None
             except sushy.exceptions.ConnectionError as error:
                 raise self._unreachable(method, path, error) from None
             except Exception:
                 # sushy raises for every status of 400 and above, and stumbles over some bodies; the answer is kept.
-                if self._last is None:
+                if not kept:
                     raise
-        return self._decoded(method, path)
+        return self._decoded(method, path, kept[-1])
 
     def scrub(self, text: str) -> str:
         """A text without the secrets."""
@@ -132,24 +182,18 @@ class Transport:
             text = text.replace(secret, _HIDDEN)
         return text
 
-    def _keep(self, response: requests.Response) -> None:
-        self._last = response
-
-    def _decoded(self, method: str, path: str) -> Answer:
-        response = self._last
-        if response is None:
-            raise MalformedAnswer(f"{self.name}: {method} {path} → no answer")
+    def _decoded(self, method: str, path: str, response: requests.Response) -> Answer:
         body = None
         if response.content:
             try:
                 body = response.json()
-            except ValueError as error:
+            except (ValueError, RecursionError):
                 if response.status_code < 400:
                     kind = response.headers.get("Content-Type", "no type")
                     raise MalformedAnswer(
                         f"{self.name}: {method} {path} → {response.status_code} with {kind} that is no JSON",
                         hint="is this the BMC's address, and does Redfish run on it?",
-                    ) from error
+                    ) from None
         headers = {name.lower(): value for name, value in response.headers.items()}
         return Answer(status=response.status_code, headers=headers, body=body)
 
@@ -158,14 +202,15 @@ class Transport:
         while (cause.__cause__ or cause.__context__) is not None:
             cause = cause.__cause__ or cause.__context__  # type: ignore[assignment]  # just seen not to be None
         reason = self.scrub(str(getattr(cause, "strerror", None) or cause))
+        came = f"{self.name}: {method} {path} → "
         if "certificate" in str(error).lower() or "SSL" in str(error):
             return BmcTlsError(
-                f"{self.name}: {method} {path} → TLS: {reason}",
+                f"{came}TLS: {reason}",
                 hint="give the CA that signed the BMC's certificate with --bmc-ca, or use --insecure",
             )
-        return BmcUnreachable(
-            f"{self.name}: {method} {path} → {reason}", hint="check the BMC's address, its network and its power"
-        )
+        if any(sign in f"{error} {cause!r}" for sign in _DROPS):
+            return BmcDropped(f"{came}{reason}", hint=_UNREACHABLE_HINT)
+        return BmcUnreachable(f"{came}{reason}", hint=_UNREACHABLE_HINT)
 
     @contextmanager
     def _quiet(self) -> Iterator[None]:
@@ -183,3 +228,29 @@ class Transport:
         finally:
             for logger in loggers:
                 logger.removeFilter(scrub)
+
+
+def _within(seconds: float, work: Callable[[], None]) -> None:
+    """Do work in a thread, and give it up after a time. Raises what it raises, and TimeoutError.
+
+    The limits of a socket are for one reading each, and there is none for finding a name: a BMC that sends a byte now
+    and then, or a name server that says nothing, would hold this for ever.
+    """
+    ended: list[BaseException | None] = []
+
+    def run() -> None:
+        try:
+            work()
+        except BaseException as error:
+            ended.append(error)
+        else:
+            ended.append(None)
+
+    began = time.monotonic()
+    thread = threading.Thread(target=run, daemon=True, name="request to a BMC")
+    thread.start()
+    thread.join(max(0.0, seconds - (time.monotonic() - began)))
+    if not ended:
+        raise TimeoutError
+    if ended[0] is not None:
+        raise ended[0]

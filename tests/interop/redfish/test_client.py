@@ -62,7 +62,7 @@ async def test_the_machine_boots_the_url_once_and_the_session_is_closed(emulator
     assert relay(emulator).boots == [Override(enabled=Enabled.ONCE, target=Target.UEFI_HTTP, uri=URL.text)]
     assert relay(emulator, "node-2").boots == []
     assert emulator._state.sessions == ()
-    assert requests == 7, "root, login, system, change, reading, reset, logout"
+    assert requests == 8, "root, login, system, change, reading, reset, power, logout"
 
 
 async def test_asking_twice_gives_the_same_state(emulator: Emulator) -> None:

@@ -1,56 +1,84 @@
-"""What is sent to a BMC, what it must show afterwards, and what it cannot do."""
+"""What is sent to a BMC, what it must show afterwards, what takes it back, and what it cannot do."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from ironic_httpboot.errors import BmcRefused
 from ironic_httpboot.model import BootUrl
-from ironic_httpboot.redfish.plan import Expect, Patch, Reset, differences, plan
+from ironic_httpboot.redfish.capability import BiosSettings, Capability, Override, Place
+from ironic_httpboot.redfish.plan import clear, plan, undo
+from ironic_httpboot.redfish.quirks import QUIRKS, STANDARD
 from ironic_httpboot.redfish.resources import System
+from ironic_httpboot.redfish.steps import Await, Expect, Patch, Reset, Step, as_data, in_words
 
 URL = BootUrl.parse("http://192.0.2.1:8080/s3cr3t/x.iso")
+PATH = "/redfish/v1/Systems/1"
 WANTED = {
     "BootSourceOverrideEnabled": "Once",
     "BootSourceOverrideMode": "UEFI",
     "BootSourceOverrideTarget": "UefiHttp",
     "HttpBootUri": URL.text,
 }
+SYSTEM = System(
+    path=PATH,
+    etag='"1"',
+    id="1",
+    manufacturer="",
+    model="",
+    oem=(),
+    power="Off",
+    progress=None,
+    boot={"HttpBootUri": None},
+    enableds=None,
+    targets=("None", "UefiHttp"),
+    settings=None,
+    bios=None,
+    certificates=None,
+    reset_path="/reset",
+    reset_types=None,
+)
+ROWS = {row.name: row for row in (STANDARD, *QUIRKS)}
 
 
-def system(**changes: Any) -> System:
-    plain: dict[str, Any] = {
-        "path": "/redfish/v1/Systems/1",
-        "etag": '"1"',
-        "id": "1",
-        "model": "",
-        "power": "Off",
-        "boot": {"HttpBootUri": None},
-        "targets": ("None", "UefiHttp"),
-        "reset_path": "/reset",
-        "reset_types": None,
-    }
-    return System(**{**plain, **changes})
+def capability(name: str = "standard", **changes: Any) -> Capability:
+    """A row's BMC. changes: of the system, but for place, bios and boot_path."""
+    place, bios = changes.pop("place", Place.SYSTEM), changes.pop("bios", None)
+    path = changes.pop("boot_path", PATH)
+    system = replace(SYSTEM, **changes)
+    override = Override(path=path, etag=system.etag, boot=system.boot, targets=system.targets)
+    return Capability(system=system, quirk=ROWS[name], place=place, override=override, bios=bios)
+
+
+def bios(**attributes: str | None) -> BiosSettings:
+    return BiosSettings(path=f"{PATH}/Bios/Settings", etag='W/"b"', attributes=attributes)
+
+
+DELL = {"HttpDev1EnDis": "Disabled", "HttpDev1Uri": "", "HttpDev1TlsMode": "OneWay"}
+
+
+def sent(steps: tuple[Step, ...]) -> list[dict[str, Any]]:
+    return [dict(step.values) for step in steps if isinstance(step, Patch)]
 
 
 def test_one_patch_a_reading_and_a_reset() -> None:
-    patch, expect, reset = plan(system(), URL)
+    patch, expect, reset = plan(capability(), URL).steps
     assert isinstance(patch, Patch)
-    assert (patch.path, patch.body, patch.etag) == ("/redfish/v1/Systems/1", {"Boot": WANTED}, '"1"')
-    assert expect == Expect(path="/redfish/v1/Systems/1", boot=WANTED)
-    assert reset == Reset(path="/reset", kind="On")
+    assert (patch.path, patch.body, patch.etag) == (PATH, {"Boot": WANTED}, '"1"')
+    assert expect == Expect(path=PATH, part="Boot", values=WANTED)
+    assert reset == Reset(path="/reset", kind="On", system=PATH, was="Off")
 
 
 def test_persistent_is_continuous() -> None:
-    patch, *_ = plan(system(), URL, persistent=True)
-    assert isinstance(patch, Patch)
-    assert patch.body["Boot"]["BootSourceOverrideEnabled"] == "Continuous"
+    assert sent(plan(capability(), URL, persistent=True).steps)[0]["BootSourceOverrideEnabled"] == "Continuous"
 
 
 def test_without_a_reset_the_machine_is_left_alone() -> None:
-    assert [type(step) for step in plan(system(reset_path=None), URL, reset=False)] == [Patch, Expect]
+    steps = plan(capability(reset_path=None), URL, reset=False).steps
+    assert [type(step) for step in steps] == [Patch, Expect]
 
 
 @pytest.mark.parametrize(
@@ -67,51 +95,132 @@ def test_without_a_reset_the_machine_is_left_alone() -> None:
     ],
 )
 def test_the_reset_suits_the_power_state(power: str | None, types: tuple[str, ...] | None, kind: str) -> None:
-    *_, reset = plan(system(power=power, reset_types=types), URL)
-    assert reset == Reset(path="/reset", kind=kind)
+    *_, reset = plan(capability(power=power, reset_types=types), URL).steps
+    assert reset == Reset(path="/reset", kind=kind, system=PATH, was=power)
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("name", "changes", "said", "hint"),
     [
-        ({"targets": ("None", "Pxe")}, "takes None, Pxe, not UefiHttp"),
-        ({"targets": ()}, "takes nothing, not UefiHttp"),
-        ({"boot": {}}, "no HttpBootUri"),
-        ({"reset_path": None}, "no reset action"),
-        ({"reset_types": ("Nmi",)}, "takes Nmi, none of On"),
+        ("standard", {"targets": ("None", "Pxe")}, "takes None, Pxe, not UefiHttp", "virtual media"),
+        ("standard", {"targets": ()}, "takes nothing, not UefiHttp", "virtual media"),
+        ("standard", {"place": Place.NOWHERE}, "no HttpBootUri", "DHCP"),
+        ("standard", {"reset_path": None}, "no reset action", "--no-reset"),
+        ("standard", {"reset_types": ("Nmi",)}, "takes Nmi, none of On", "--no-reset"),
+        ("standard", {"enableds": ("Disabled",)}, "BootSourceOverrideEnabled takes Disabled, not Once", ""),
+        ("openbmc", {"targets": ("None", "Pxe")}, "not UefiHttp", "https and smb only"),
+        ("lenovo", {"targets": ("None", "Pxe")}, "not UefiHttp", "NetworkStackSettings_IPv4HTTPSupport=Enabled"),
+        ("supermicro", {"targets": ("None",), "boot": {"BootSourceOverrideMode": "UEFI"}}, "not UefiHttp", "BIOS"),
     ],
 )
-def test_what_a_bmc_cannot_do_is_said_before_anything_is_sent(changes: dict[str, Any], said: str) -> None:
+def test_what_a_bmc_cannot_do_is_said_before_anything_is_sent(
+    name: str, changes: dict[str, Any], said: str, hint: str
+) -> None:
     with pytest.raises(BmcRefused, match=said) as failure:
-        plan(system(**changes), URL)
-    assert failure.value.hint
+        plan(capability(name, **changes), URL)
+    assert hint in (failure.value.hint or "")
 
 
 def test_a_bmc_that_does_not_list_its_targets_is_tried() -> None:
-    assert len(plan(system(targets=None), URL)) == 3
+    assert len(plan(capability(targets=None), URL).steps) == 3
 
 
-def test_differences_are_named_without_the_secret() -> None:
-    expected = Expect(path="/x", boot=WANTED)
-    assert differences(expected, WANTED) == []
-    found = {**WANTED, "BootSourceOverrideTarget": "None", "HttpBootUri": "http://192.0.2.9/other-s3cr3t/x.iso"}
-    lines = differences(expected, found)
-    assert lines == [
-        "BootSourceOverrideTarget is 'None', not 'UefiHttp'",
-        "HttpBootUri is another URL than the one that was sent",
+def test_a_settings_object_is_patched_itself() -> None:
+    patch, expect, _ = plan(capability("ami-sd", place=Place.SETTINGS, boot_path=f"{PATH}/SD"), URL).steps
+    assert isinstance(patch, Patch)
+    assert isinstance(expect, Expect)
+    assert patch.path == expect.path == f"{PATH}/SD"
+
+
+def test_dells_attributes_are_set_in_order_and_a_job_applies_them() -> None:
+    steps = plan(capability("dell", place=Place.BIOS, bios=bios(**DELL)), URL).steps
+    assert sent(steps) == [
+        {"HttpDev1EnDis": "Enabled"},
+        {"HttpDev1Uri": URL.text, "HttpDev1TlsMode": "None"},
+        {name: WANTED[name] for name in list(WANTED)[:3]},
     ]
-    assert differences(expected, {**WANTED, "HttpBootUri": None}) == ["HttpBootUri is missing"]
-    assert differences(expected, {}) == [
-        "BootSourceOverrideEnabled is None, not 'Once'",
-        "BootSourceOverrideMode is None, not 'UEFI'",
-        "BootSourceOverrideTarget is None, not 'UefiHttp'",
-        "HttpBootUri is missing",
+    first, second = steps[:2]
+    assert isinstance(first, Patch)
+    assert isinstance(second, Patch)
+    assert "@Redfish.SettingsApplyTime" not in first.body
+    assert second.body["@Redfish.SettingsApplyTime"]["ApplyTime"] == "OnReset"
+
+
+def test_https_keeps_dells_verification() -> None:
+    steps = plan(
+        capability("dell", place=Place.BIOS, bios=bios(**DELL)), BootUrl.parse("https://a.example/x.iso")
+    ).steps
+    assert sent(steps)[1] == {"HttpDev1Uri": "https://a.example/x.iso"}, "OneWay stands already"
+
+
+def test_attributes_that_stand_already_are_not_sent_again() -> None:
+    standing = bios(HttpDev1EnDis="Enabled", HttpDev1Uri=URL.text, HttpDev1TlsMode="None")
+    steps = plan(capability("dell", place=Place.BIOS, bios=standing), URL).steps
+    assert [step.path for step in steps[:2]] == [PATH, PATH], "a second job would be refused"
+
+
+def test_hpe_gets_no_mode_and_no_uri() -> None:
+    steps = plan(capability("hpe", place=Place.BIOS, bios=bios(UrlBootFile="")), URL).steps
+    assert sent(steps) == [
+        {"UrlBootFile": URL.text},
+        {"BootSourceOverrideEnabled": "Once", "BootSourceOverrideTarget": "UefiHttp"},
     ]
+
+
+def test_supermicro_is_brought_to_uefi_mode_first() -> None:
+    legacy = capability(
+        "supermicro", targets=("None", "Pxe"), boot={"BootSourceOverrideMode": "Legacy", "HttpBootUri": ""}
+    )
+    steps = plan(legacy, URL).steps
+    assert [type(step) for step in steps] == [Patch, Expect, Reset, Await, Patch, Expect, Reset]
+    assert sent(steps)[0] == {"BootSourceOverrideMode": "UEFI"}
+    assert [step.kind for step in steps if isinstance(step, Reset)] == ["On", "ForceRestart"]
+    with pytest.raises(BmcRefused, match="only after a boot in UEFI mode"):
+        plan(legacy, URL, reset=False)
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "body"),
+    [
+        ("standard", {}, {"BootSourceOverrideTarget": "None", "HttpBootUri": None}),
+        ("standard", {"targets": ("Pxe", "UefiHttp")}, {"HttpBootUri": None}),
+        ("standard", {"boot": {"HttpBootUri": ""}}, {"BootSourceOverrideTarget": "None"}),
+        (
+            "supermicro",
+            {"boot": {"BootSourceOverrideMode": "UEFI"}},
+            {"BootSourceOverrideMode": "UEFI", "BootSourceOverrideTarget": "None", "HttpBootUri": None},
+        ),
+        ("hpe", {"place": Place.BIOS}, {}),
+        ("dell", {"place": Place.BIOS}, {"BootSourceOverrideTarget": "None"}),
+    ],
+)
+def test_what_takes_it_back(name: str, changes: dict[str, Any], body: dict[str, Any]) -> None:
+    expected: dict[str, Any] = {"BootSourceOverrideEnabled": "Disabled", **body}
+    assert sent(undo(capability(name, **changes))) == [expected]
+
+
+def test_bios_attributes_are_emptied_before_the_device_is_disabled() -> None:
+    left = bios(HttpDev1EnDis="Enabled", HttpDev1Uri=URL.text, HttpDev1TlsMode="None")
+    steps = clear(capability("dell", place=Place.BIOS, bios=left, boot={"BootSourceOverrideEnabled": "Disabled"}))
+    assert sent(steps) == [{"HttpDev1Uri": "", "HttpDev1TlsMode": "OneWay"}, {"HttpDev1EnDis": "Disabled"}]
+    assert [step.on_reset for step in steps if isinstance(step, Patch)] == [False, True]
+
+
+@pytest.mark.parametrize("boot", [{"HttpBootUri": None}, {"BootSourceOverrideEnabled": "Disabled", "HttpBootUri": ""}])
+def test_nothing_is_sent_where_there_is_nothing_to_take_back(boot: dict[str, Any]) -> None:
+    assert clear(capability(boot=boot)) == ()
+    for tls in ("None", "OneWay"):
+        untouched = bios(**{**DELL, "HttpDev1TlsMode": tls})
+        assert clear(capability("dell", place=Place.BIOS, bios=untouched, boot={})) == ()
+
+
+@pytest.mark.parametrize("boot", [{"BootSourceOverrideEnabled": "Once"}, {"HttpBootUri": "http://a.example/x.iso"}])
+def test_what_was_left_is_taken_back(boot: dict[str, Any]) -> None:
+    assert [type(step) for step in clear(capability(boot=boot))] == [Patch, Expect]
 
 
 def test_what_is_shown_of_a_plan_holds_no_secret() -> None:
-    steps = plan(system(), URL)
-    assert "s3cr3t" not in repr(steps)
-    patch = steps[0]
-    assert isinstance(patch, Patch)
-    assert "s3cr3t" not in str(patch.shown)
+    whole = [plan(capability(), URL), plan(capability("dell", place=Place.BIOS, bios=bios(**DELL)), URL)]
+    for each in whole:
+        for step in (*each.steps, *each.undo):
+            assert "s3cr3t" not in f"{step!r} {as_data(step)} {in_words(step)}"

@@ -7,7 +7,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ironic_httpboot.errors import MalformedAnswer
-from ironic_httpboot.redfish.resources import Json, Resource, error_of, read_root, read_system
+from ironic_httpboot.redfish.resources import (
+    Json,
+    Progress,
+    Resource,
+    error_of,
+    message_ids,
+    read_bios,
+    read_root,
+    read_settings,
+    read_system,
+    read_task,
+)
 
 
 def resource(body: Json, path: str = "/redfish/v1/Systems/1") -> Resource:
@@ -19,16 +30,28 @@ SYSTEM = {
     "Manufacturer": "Contoso",
     "Model": "X1",
     "PowerState": "Off",
-    "Boot": {"BootSourceOverrideTarget@Redfish.AllowableValues": ["None", "UefiHttp", 7], "HttpBootUri": None},
+    "Oem": {"Contoso": {}},
+    "BootProgress": {"LastState": "OSRunning", "LastStateTime": "2026-11-01T10:00:00Z"},
+    "Bios": {"@odata.id": "/bios"},
+    "@Redfish.Settings": {"SettingsObject": {"@odata.id": "/sd"}},
+    "Boot": {
+        "BootSourceOverrideEnabled@Redfish.AllowableValues": ["Disabled", "Once"],
+        "BootSourceOverrideTarget@Redfish.AllowableValues": ["None", "UefiHttp", 7],
+        "HttpBootUri": None,
+        "Certificates": {"@odata.id": "/certificates"},
+    },
     "Actions": {"#ComputerSystem.Reset": {"target": "/reset", "ResetType@Redfish.AllowableValues": ["On"]}},
 }
 
 
 def test_a_system_is_read() -> None:
     system = read_system(resource(SYSTEM))
-    assert (system.id, system.model, system.power) == ("1", "Contoso X1", "Off")
+    assert (system.id, system.manufacturer, system.model, system.power) == ("1", "Contoso", "X1", "Off")
+    assert (system.settings, system.bios, system.certificates) == ("/sd", "/bios", "/certificates")
+    assert system.oem == ("Contoso",)
+    assert system.progress == Progress(state="OSRunning", since="2026-11-01T10:00:00Z")
+    assert system.enableds == ("Disabled", "Once")
     assert system.targets == ("None", "UefiHttp"), "what is no string cannot be a value"
-    assert system.takes_uri, "a property that is null is there"
     assert (system.reset_path, system.reset_types) == ("/reset", ("On",))
 
 
@@ -36,7 +59,7 @@ def test_what_a_bmc_does_not_say_is_unknown_not_refused() -> None:
     system = read_system(resource({"Boot": {}}))
     assert (system.targets, system.reset_types, system.power, system.reset_path) == (None, None, None, None)
     assert system.id == "1", "the path names it where the resource does not"
-    assert not system.takes_uri
+    assert (system.enableds, system.progress, system.settings, system.bios) == (None, None, None, None)
 
 
 @pytest.mark.parametrize(
@@ -47,6 +70,10 @@ def test_what_a_bmc_does_not_say_is_unknown_not_refused() -> None:
         ({"Boot": {}, "PowerState": 1}, "PowerState is 1, not a string"),
         ({"Boot": {"BootSourceOverrideTarget@Redfish.AllowableValues": "Pxe"}}, "Boot/BootSource.*not a list"),
         ({"Boot": {}, "Actions": {"#ComputerSystem.Reset": 1}}, "Actions/#ComputerSystem.Reset is 1"),
+        ({"Boot": {}, "Bios": "/bios"}, "Bios is '/bios', not an object"),
+        ({"Boot": {}, "@Redfish.Settings": {"SettingsObject": {}}}, "@Redfish.Settings/SettingsObject/@odata.id"),
+        ({"Boot": {}, "BootProgress": {"LastState": 3}}, "BootProgress/LastState is 3"),
+        ({"Boot": {"Certificates": {}}}, "Boot/Certificates/@odata.id is missing"),
     ],
 )
 def test_what_cannot_be_read_is_named_by_resource_and_attribute(body: Json, said: str) -> None:
@@ -68,6 +95,23 @@ def test_a_root_without_systems_is_refused(body: Json) -> None:
         read_root(resource(body))
 
 
+def test_settings_and_bios_are_read() -> None:
+    settings = read_settings(resource(SYSTEM, "/sd"))
+    assert (settings.path, settings.targets, settings.boot["HttpBootUri"]) == ("/sd", ("None", "UefiHttp"), None)
+    assert read_settings(resource({})).boot == {}
+    link = {"SettingsObject": {"@odata.id": "/bios/settings"}}
+    bios = read_bios(resource({"Attributes": {"UrlBootFile": ""}, "@Redfish.Settings": link}))
+    assert (bios.attributes, bios.settings) == ({"UrlBootFile": ""}, "/bios/settings")
+    assert read_bios(resource({})).settings is None
+
+
+def test_a_task_tells_its_state_as_far_as_it_does() -> None:
+    body = {"TaskState": "Exception", "TaskStatus": "Critical", "Messages": [{"Message": "no"}]}
+    task = read_task(body)
+    assert (task.state, task.status, task.said) == ("Exception", "Critical", "no")
+    assert read_task(None).state == read_task({"Messages": [1]}).said == ""
+
+
 def test_members_of_a_collection_are_paths() -> None:
     assert resource({"Members": [{"@odata.id": "/a"}, {"@odata.id": "/b"}]}).members() == ("/a", "/b")
     bodies: tuple[Json, ...] = ({}, {"Members": {}}, {"Members": ["/a"]}, {"Members": [{}]})
@@ -81,6 +125,13 @@ def test_an_errors_first_message_is_found() -> None:
     body = {"error": {"code": "Base.1.18.GeneralError", "message": "See.", "@Message.ExtendedInfo": [info]}}
     assert error_of(body) == ("PropertyNotWritable", "HttpBootUri is read-only.")
     assert error_of({"error": {"code": "Base.1.18.GeneralError", "message": "See."}}) == ("GeneralError", "See.")
+    assert message_ids(body) == ("PropertyNotWritable",)
+    assert message_ids([]) == ()
+
+
+def test_a_success_among_an_errors_messages_is_not_its_reason() -> None:
+    infos = [{"MessageId": "Base.1.5.Success"}, {"MessageId": "IDRAC.2.1.SYS403", "Message": "no such thing"}]
+    assert error_of({"error": {"@Message.ExtendedInfo": infos}}) == ("SYS403", "no such thing")
 
 
 _NAMES = [
@@ -101,6 +152,14 @@ _NAMES = [
     "MessageId",
     "Message",
     "BootSourceOverrideTarget@Redfish.AllowableValues",
+    "@Redfish.Settings",
+    "SettingsObject",
+    "BootProgress",
+    "LastState",
+    "Bios",
+    "Attributes",
+    "Oem",
+    "TaskState",
 ]
 _json = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5),
@@ -111,10 +170,11 @@ _json = st.recursive(
 
 @given(_json)
 def test_any_json_is_read_or_malformed(body: object) -> None:
-    assert all(isinstance(each, str) for each in error_of(body))
+    task = read_task(body)
+    assert all(isinstance(each, str) for each in (*error_of(body), *message_ids(body), task.state, task.said))
     if not isinstance(body, dict):
         return
-    for read in (read_root, read_system, Resource.members):
+    for read in (read_root, read_system, read_settings, read_bios, Resource.members):
         try:
             read(resource(body))
         except MalformedAnswer as error:

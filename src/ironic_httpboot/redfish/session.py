@@ -1,0 +1,289 @@
+"""A BMC that one is logged in at: its resources, and requests with patience.
+
+Knows login and logout, how systems are found, and which answers mean "ask again": 503 and Retry-After, a machine in
+POST, a dropped connection, an ETag that is not taken, a task. Refuses to know what is asked for.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import NoReturn
+from urllib.parse import quote, urlsplit
+
+from ironic_httpboot.errors import (
+    BmcAccessDenied,
+    BmcBusy,
+    BmcDropped,
+    BmcError,
+    BmcRefused,
+    BmcUnreachable,
+    InputError,
+    MalformedAnswer,
+)
+from ironic_httpboot.redfish.resources import (
+    ROOT,
+    Json,
+    Resource,
+    ServiceRoot,
+    System,
+    error_of,
+    message_ids,
+    read_root,
+    read_system,
+    read_task,
+)
+from ironic_httpboot.redfish.steps import conditions
+from ironic_httpboot.redfish.transport import Answer, Transport
+
+_NO_SESSIONS = (404, 405, 501)
+_CONDITION_FAILED = (412, 428)
+_BUSY = (429, 503)
+_IN_POST = "UnableToModifyDuringSystemPOST"
+_DROPS_FORGIVEN = 2
+_LOGOUT_SECONDS = 2.0
+_BUSY_SECONDS = 3.0
+_TASK_SECONDS = 1.0
+_TASK_OVER = ("Completed", "Exception", "Killed", "Cancelled")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credentials:
+    """Who logs in at a BMC."""
+
+    username: str
+    password: str = field(repr=False)
+
+
+class Bmc:
+    """A BMC, logged in at while the with statement lasts, and never longer."""
+
+    def __init__(self, transport: Transport, credentials: Credentials | None = None) -> None:
+        self.name = transport.name
+        self._transport = transport
+        self._credentials = credentials
+        self._session: str | None = None
+        self._root: ServiceRoot | None = None
+        self._patience_left = transport.limits.patience_seconds
+        self._etags: dict[str, str | None] = {}
+        if credentials is not None:
+            transport.hide(credentials.password)
+
+    def __enter__(self) -> Bmc:
+        """Log in. Raises BmcError."""
+        if self._credentials is not None:
+            self._log_in(self._service(), self._credentials)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        session, self._session = self._session, None
+        if session is None:
+            return
+        # A BMC that has just not answered gets a moment, so that its death is reported in time.
+        seconds = _LOGOUT_SECONDS if isinstance(error, BmcUnreachable) else None
+        try:
+            answer = self._transport.request("DELETE", session, seconds=seconds)
+            if answer.status in _BUSY and error is None:
+                self.exchange("DELETE", session)
+        except BmcError:
+            if error is None:
+                raise
+
+    def system(self, system_id: str | None = None) -> System:
+        """The system with an id or at a path, or the only one. Raises BmcError, InputError where there are several."""
+        if system_id is not None and system_id.startswith("/"):
+            return read_system(self.read(system_id))
+        collection = self._service().systems.rstrip("/")
+        if system_id is not None:
+            # Nearly every BMC names its members so, and then the collection need not be read.
+            found = self.find(f"{collection}/{quote(system_id, safe='')}")
+            if found is not None:
+                return read_system(found)
+        paths = self.read(collection).members()
+        ids = [path.rstrip("/").rpartition("/")[2] for path in paths]
+        if system_id is None and len(paths) == 1:
+            return read_system(self.read(paths[0]))
+        raise InputError(
+            f"{self.name}: has {len(paths)} systems: {', '.join(ids) or 'none'}"
+            + (f"; none is named {system_id!r}" if system_id else ""),
+            hint="name one of them with --system",
+        )
+
+    def read(self, path: str) -> Resource:
+        """Read a resource. Raises BmcError."""
+        return self._resource(path, self.exchange("GET", path))
+
+    def find(self, path: str) -> Resource | None:
+        """Read a resource, None where there is none. Raises BmcError."""
+        answer = self.exchange("GET", path)
+        return None if answer.status == 404 else self._resource(path, answer)
+
+    def patch(self, path: str, body: Json, etag: str | None, *, follow: bool = True) -> Answer:
+        """Change a resource with If-Match of its newest ETag; return the last answer, whatever its status is.
+
+        etag: as it was read; a newer one that was seen since is taken instead. follow: wait for the task that it may
+        become.
+        """
+        for value in _urls(body):
+            self._transport.hide(value)
+        answer = self._patch_if(path, body, self._etags.get(path, etag))
+        if answer.status in _CONDITION_FAILED:
+            # Either someone else changed it, or this BMC compares ETags in a way of its own.
+            for condition in conditions(self.read(path).etag):
+                answer = self._patch_if(path, body, condition)
+                if answer.status not in _CONDITION_FAILED:
+                    break
+        self._etags.pop(path, None)
+        if answer.status < 300 and isinstance(answer.headers.get("etag"), str):
+            self._etags[path] = answer.headers["etag"]
+        return self._followed("PATCH", path, answer) if follow else answer
+
+    def post(self, path: str, body: Json) -> None:
+        """Do an action once. Raises BmcError, and BmcDropped where it may have been done or not."""
+        answer = self.exchange("POST", path, body, again=False)
+        self.check("POST", path, answer)
+        self._followed("POST", path, answer)
+
+    def exchange(
+        self,
+        method: str,
+        path: str,
+        body: Json | None = None,
+        headers: Mapping[str, str] | None = None,
+        *,
+        again: bool = True,
+    ) -> Answer:
+        """Send a request, again where the BMC is busy or drops the connection; return the answer.
+
+        again: whether it does no harm to send it twice. Raises BmcBusy, BmcUnreachable.
+        """
+        drops = 0
+        last = time.monotonic() + self._transport.limits.answer_seconds
+        while True:
+            try:
+                answer = self._transport.request(method, path, body, headers, seconds=max(0.1, last - time.monotonic()))
+            except BmcDropped:
+                drops += 1
+                if not again or drops > _DROPS_FORGIVEN or last - time.monotonic() < 1:
+                    raise
+                time.sleep(0.2 * drops)
+                continue
+            pause = _pause_asked_for(answer)
+            if pause is None:
+                return answer
+            self.pause(pause, f"{method} {path} → {answer.status} {error_of(answer.body)[0]}".rstrip())
+            last = time.monotonic() + self._transport.limits.answer_seconds
+
+    def pause(self, seconds: float, why: str) -> None:
+        """Wait at a BMC's wish, out of the patience that is left. Raises BmcBusy."""
+        if seconds > self._patience_left:
+            raise BmcBusy(
+                f"{self.name}: {why}: would have to wait {seconds:g} s,"
+                f" {max(0.0, self._patience_left):.3g} s are left of {self._transport.limits.patience_seconds:g}",
+                hint="ask again later, or give it more with --patience",
+            )
+        self._patience_left -= seconds
+        time.sleep(seconds)
+
+    def check(self, method: str, path: str, answer: Answer) -> None:
+        """Raise what an answer of 300 or more means."""
+        if answer.status >= 300:
+            self._refuse(method, path, answer)
+
+    def _refuse(self, method: str, path: str, answer: Answer) -> NoReturn:
+        message_id, message = error_of(answer.body)
+        said = " ".join(filter(None, (message_id, f"({message})" if message else "")))
+        came = self._transport.scrub(f"{self.name}: {method} {path} → {answer.status} {said:.400}").rstrip()
+        if answer.status in (401, 403):
+            raise BmcAccessDenied(came, hint="check --username and the password")
+        if answer.status == 409:
+            raise BmcRefused(came, hint="a job may wait for the next reset: reset the machine, or delete the job")
+        raise BmcRefused(came)
+
+    def _service(self) -> ServiceRoot:
+        if self._root is None:
+            self._root = read_root(self.read(ROOT))
+        return self._root
+
+    def _log_in(self, root: ServiceRoot, credentials: Credentials) -> None:
+        if root.sessions is not None:
+            wanted = {"UserName": credentials.username, "Password": credentials.password}
+            answer = self.exchange("POST", root.sessions, wanted, again=False)
+            if answer.status not in _NO_SESSIONS:
+                self.check("POST", root.sessions, answer)
+                token = answer.headers.get("x-auth-token")
+                if not token:
+                    raise MalformedAnswer(f"{self.name}: POST {root.sessions} → no X-Auth-Token came back")
+                # Its path alone: the token is not for any other host that a Location may name.
+                self._session = _location(answer)
+                self._transport.use_session(token)
+                return
+        self._transport.use_password(credentials.username, credentials.password)
+
+    def _resource(self, path: str, answer: Answer) -> Resource:
+        self.check("GET", path, answer)
+        if not isinstance(answer.body, dict):
+            raise MalformedAnswer(f"{self.name}: GET {path} → no JSON object")
+        etag = answer.headers.get("etag") or answer.body.get("@odata.etag")
+        etag = etag if isinstance(etag, str) and etag.isascii() and etag.isprintable() else None
+        self._etags[path] = etag
+        return Resource(path=path, etag=etag, body=answer.body)
+
+    def _patch_if(self, path: str, body: Json, etag: str | None) -> Answer:
+        return self.exchange("PATCH", path, body, {"If-Match": etag} if etag else None)
+
+    def _followed(self, method: str, path: str, answer: Answer) -> Answer:
+        """Where an answer is a task under way (202), wait for its end. Raises BmcRefused where it failed."""
+        if answer.status != 202:
+            return answer
+        monitor = _location(answer)
+        while monitor is not None:
+            seen = self.exchange("GET", monitor)
+            task = read_task(seen.body)
+            if seen.status == 404 or (seen.status != 202 and task.state in ("", *_TASK_OVER)):
+                if task.state in ("Exception", "Killed", "Cancelled") or task.status == "Critical":
+                    said = self._transport.scrub(f"{task.state} {task.said:.200}".strip())
+                    raise BmcRefused(f"{self.name}: {method} {path} → 202, and its task {monitor}: {said}")
+                break
+            self.pause(
+                _seconds_of(seen) or _TASK_SECONDS, f"{method} {path} → its task {monitor} is {task.state or '202'}"
+            )
+        return answer
+
+
+def _location(answer: Answer) -> str | None:
+    """Where a new session or a task under way can be asked for, as a path of the same BMC."""
+    where = answer.headers.get("location")
+    if not where and isinstance(answer.body, dict):
+        where = answer.body.get("@odata.id")
+    if not isinstance(where, str) or not where:
+        return None
+    with contextlib.suppress(ValueError):
+        return urlsplit(where).path or None
+    return None
+
+
+def _pause_asked_for(answer: Answer) -> float | None:
+    """How long to wait before asking again, None where the answer stands."""
+    if answer.status in _BUSY:
+        return _seconds_of(answer) or _BUSY_SECONDS
+    if answer.status >= 400 and _IN_POST in message_ids(answer.body):
+        return _seconds_of(answer) or _BUSY_SECONDS
+    return None
+
+
+def _seconds_of(answer: Answer) -> float | None:
+    """Retry-After, where it is a number of seconds."""
+    given = answer.headers.get("retry-after", "")
+    return float(given) if given.isascii() and given.isdigit() else None
+
+
+def _urls(body: Json) -> list[str]:
+    """The values in a body that may be secret: URLs."""
+    parts = [part for part in body.values() if isinstance(part, Mapping)]
+    return [value for part in parts for value in part.values() if isinstance(value, str) and "://" in value]

@@ -1,0 +1,94 @@
+"""Waiting for a machine to come to a stage of its boot.
+
+Knows what BootProgress, power and an artifact server's events show, and that BootProgress may still tell of the boot
+before. Refuses to know how the machine was asked.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from ironic_httpboot.errors import BmcRefused, BootFailed, InputError
+from ironic_httpboot.events import Event, Reached, Sink, Stage, stage_of
+from ironic_httpboot.redfish.resources import Progress, System, read_system
+from ironic_httpboot.redfish.session import Bmc
+
+WAITABLE = (Stage.POWER_ON, Stage.HEAD, Stage.GET, Stage.LOADER, Stage.KERNEL, Stage.USER_SPACE)
+"""What can be waited for. A later stage shows that the earlier ones were passed."""
+
+_ORDER = tuple(Stage)
+_SHOWN_BY_PROGRESS = {"OSBootStarted": Stage.LOADER, "OSRunning": Stage.USER_SPACE}
+_OFF_FOR_GOOD = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Until:
+    """A stage to wait for. seconds: at most. look_seconds: between two looks.
+
+    events: returns what an artifact server has reported of this boot so far, or None where nobody listens to one.
+    """
+
+    stage: Stage
+    seconds: float = 900.0
+    look_seconds: float = 2.0
+    events: Callable[[], Iterable[Event]] | None = None
+
+
+class Follower:
+    """Tells which stage BootProgress shows, once it speaks of this boot and no longer of the one before."""
+
+    def __init__(self, before: Progress | None) -> None:
+        self._before = before
+        self._fresh = before is None or before.state not in _SHOWN_BY_PROGRESS
+
+    def see(self, now: Progress | None) -> Stage | None:
+        """The stage that a reading shows, None where it shows none of this boot."""
+        self._fresh = self._fresh or now != self._before
+        return _SHOWN_BY_PROGRESS.get(now.state) if now is not None and self._fresh else None
+
+
+def demand_signs(until: Until, system: System) -> None:
+    """Raise where the stage is none to wait for, or nothing would show it: InputError, BmcRefused."""
+    if until.stage not in WAITABLE:
+        raise InputError(
+            f"wait for {until.stage.value!r}: cannot be seen from here",
+            hint=f"wait for one of {', '.join(stage.value for stage in WAITABLE)}",
+        )
+    by_server = until.events is not None and _ORDER.index(until.stage) <= _ORDER.index(Stage.GET)
+    if until.stage is not Stage.POWER_ON and system.progress is None and not by_server:
+        raise BmcRefused(
+            f"{system.path}: has no BootProgress, which would show {until.stage.value!r}",
+            hint="wait for “power on”; or for “GET”, where the artifact server's events are at hand (--events)",
+        )
+
+
+def wait(bmc: Bmc, system: System, until: Until, on_event: Sink, clock: Callable[[], float]) -> None:
+    """Return when the stage, or a later one, is reached. system: as it was before its reset. Raises BootFailed."""
+    follower = Follower(system.progress)
+    seen = {Stage.POWER_ON}
+    last = time.monotonic() + until.seconds
+    off = 0
+    while True:
+        now = read_system(bmc.read(system.path))
+        shown = [(follower.see(now.progress), f"BootProgress is {now.progress.state if now.progress else 'missing'}")]
+        heard = until.events() if until.events is not None else ()
+        shown += [(stage_of(event), "the artifact server saw it") for event in heard]
+        for stage, detail in shown:
+            if stage is not None and stage not in seen:
+                seen.add(stage)
+                on_event(Reached(at=clock(), machine=system.id, stage=stage, detail=detail))
+        newest = max(seen, key=_ORDER.index)
+        if _ORDER.index(newest) >= _ORDER.index(until.stage):
+            return
+        # A guest that restarts itself is off for a moment.
+        off = off + 1 if now.power == "Off" else 0
+        if off >= _OFF_FOR_GOOD or time.monotonic() > last:
+            why = "is switched off" if off >= _OFF_FOR_GOOD else f"did not come to it in {until.seconds:g} s"
+            raise BootFailed(
+                f"{bmc.name}, system {system.id}: waited for {until.stage.value!r}; the machine {why},"
+                f" and came as far as {newest.value!r}",
+                hint="look at the machine's console; “lease” and “GET” are the usual places to stop",
+            )
+        time.sleep(min(until.look_seconds, max(0.05, last - time.monotonic())))

@@ -1,0 +1,238 @@
+"""Each kind of BMC, with answers of its shape over real sockets: boot, boot again, clear, and what goes wrong."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sushy.connector import Connector
+
+from ironic_httpboot.errors import (
+    BmcDropped,
+    BmcError,
+    BmcRefused,
+    BmcUnreachable,
+    BootFailed,
+    HttpBootError,
+    OverrideNotTaken,
+)
+from ironic_httpboot.events import Event, Reached, Stage
+from ironic_httpboot.model import BootUrl
+from ironic_httpboot.redfish import Limits, Transport, boot, clear, probe
+from ironic_httpboot.redfish.wait import Until
+from kit.recorded import Obliging
+from kit.scripted import HANG_UP, Asked, Say, Script, ScriptedBmc
+
+URL = BootUrl.parse("http://192.0.2.1:8080/s3cr3t/x.iso")
+LIMITS = Limits(connect_seconds=1, answer_seconds=2, patience_seconds=3)
+BOOTING = ["standard", "bare", "settings", "ami-sd", "hpe", "dell"]
+
+
+def state_of(bmc: Obliging) -> dict[str, Any]:
+    """All that a client could have changed."""
+    return {
+        path: {part: dict(held["body"][part]) for part in ("Boot", "Attributes") if part in held["body"]}
+        for path, held in bmc.resources.items()
+    }
+
+
+@pytest.mark.parametrize("name", BOOTING)
+def test_boot_is_verified_and_repeatable_and_clear_takes_it_back(name: str) -> None:
+    obliging = Obliging(name)
+    with ScriptedBmc(obliging) as bmc, Transport(bmc.url, limits=LIMITS) as transport:
+        boot(transport, URL)
+        assert obliging.resets == ["On"]
+        assert any(URL.text in str(part.values()) for each in state_of(obliging).values() for part in each.values())
+        first = state_of(obliging)
+        boot(transport, URL, reset=False)
+        assert state_of(obliging) == first
+        clear(transport)
+        assert URL.text not in str(state_of(obliging))
+        patches = len(bmc.said("PATCH"))
+        clear(transport)
+        assert len(bmc.said("PATCH")) == patches, "there is nothing left to take back"
+
+
+@pytest.mark.parametrize(("name", "hint"), [("openbmc", "https and smb only"), ("lenovo", "IPv4HTTPSupport=Enabled")])
+def test_a_bmc_that_cannot_is_told_so_untouched_and_what_would_work(name: str, hint: str) -> None:
+    with ScriptedBmc(Obliging(name)) as bmc, Transport(bmc.url, limits=LIMITS) as transport:
+        with pytest.raises(BmcRefused, match="not UefiHttp") as failure:
+            boot(transport, URL)
+        assert hint in str(failure.value.hint)
+        assert {each.method for each in bmc.asked} == {"GET"}
+
+
+def test_a_verified_boot_takes_five_requests_over_a_lent_session() -> None:
+    obliging = Obliging("standard")
+    with ScriptedBmc(obliging) as bmc:
+        connector = Connector(bmc.url)
+        boot(connector, URL, system_id=obliging.system)
+        connector.close()
+        assert [each.method for each in bmc.asked] == ["GET", "PATCH", "GET", "POST", "GET"]
+
+
+def lying(obliging: Obliging, status: int, *, changes: bool) -> Script:
+    """Every change is answered with a status, and made or not."""
+
+    def answer(asked: Asked) -> Say:
+        if asked.method == "PATCH":
+            if changes:
+                obliging(asked)
+            return Say(status)
+        return obliging(asked)
+
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("status", "changes", "error"),
+    [(204, False, OverrideNotTaken), (400, True, None), (400, False, BmcRefused), (500, True, None)],
+)
+def test_what_is_read_back_decides_and_not_the_answer(status: int, changes: bool, error: type[BmcError] | None) -> None:
+    obliging, events = Obliging("standard"), list[Event]()
+    with ScriptedBmc(lying(obliging, status, changes=changes)) as bmc, Transport(bmc.url, limits=LIMITS) as transport:
+        if error is None:
+            boot(transport, URL, on_event=events.append)
+            said = [event.detail for event in events if isinstance(event, Reached) and event.stage is Stage.READ_BACK]
+            assert f"the BMC answered {status}" in said[0]
+        else:
+            with pytest.raises(error):
+                boot(transport, URL)
+        assert obliging.resets == (["On"] if error is None else [])
+
+
+@pytest.mark.parametrize("done", [True, False])
+def test_a_reset_whose_answer_is_lost_is_looked_into_and_done_once(done: bool) -> None:
+    obliging, lost = Obliging("standard"), list[Asked]()
+
+    def answer(asked: Asked) -> Say:
+        if asked.method == "POST" and not lost:
+            lost.append(asked)
+            if done:
+                obliging(asked)
+            return HANG_UP
+        return obliging(asked)
+
+    with ScriptedBmc(answer) as bmc, Transport(bmc.url, limits=LIMITS) as transport:
+        boot(transport, URL)
+        assert obliging.resets == ["On"]
+
+
+def test_a_restart_whose_answer_is_lost_is_left_to_the_operator() -> None:
+    obliging = Obliging("standard")
+    obliging.resources[obliging.system]["body"]["PowerState"] = "On"
+    with (
+        ScriptedBmc(lambda asked: HANG_UP if asked.method == "POST" else obliging(asked)) as bmc,
+        Transport(bmc.url, limits=LIMITS) as transport,
+        pytest.raises(BmcDropped) as failure,
+    ):
+        boot(transport, URL)
+    assert "may have been reset or not" in str(failure.value.hint)
+
+
+def test_a_bmc_that_dies_between_change_and_reset_is_named_and_booting_again_mends_it() -> None:
+    obliging = Obliging("standard")
+    with ScriptedBmc(obliging) as bmc, Transport(bmc.url, limits=LIMITS) as transport:
+        bmc.answer = lambda asked: HANG_UP if bmc.said("PATCH") and asked.method != "PATCH" else obliging(asked)
+        with pytest.raises(BmcUnreachable, match=f"GET {obliging.system}"):
+            boot(transport, URL)
+        assert obliging.resets == []
+        bmc.answer = obliging
+        boot(transport, URL)
+        assert obliging.resets == ["On"]
+
+
+def test_a_machine_that_stays_off_is_not_called_booted() -> None:
+    obliging = Obliging("standard")
+    with (
+        ScriptedBmc(lambda asked: Say(204) if asked.method == "POST" else obliging(asked)) as bmc,
+        Transport(bmc.url, limits=LIMITS) as transport,
+        pytest.raises(BootFailed, match="PowerState is still Off"),
+    ):
+        boot(transport, URL)
+
+
+def test_supermicro_is_brought_to_uefi_mode_and_then_asked() -> None:
+    obliging = Obliging("supermicro")
+
+    def answer(asked: Asked) -> Say:
+        boots = obliging.resources[obliging.system]["body"]["Boot"]
+        if asked.method == "PATCH" and "BootSourceOverrideMode" not in asked.body["Boot"]:
+            return Say(400)
+        said = obliging(asked)
+        if asked.method == "POST" and boots["BootSourceOverrideMode"] == "UEFI":
+            boots["BootSourceOverrideTarget@Redfish.AllowableValues"] = ["None", "UefiHttp"]
+        return said
+
+    with ScriptedBmc(answer) as bmc, Transport(bmc.url, limits=LIMITS) as transport:
+        boot(transport, URL)
+        assert obliging.resets == ["On", "ForceRestart"]
+
+
+def test_waiting_follows_boot_progress_to_its_stage() -> None:
+    obliging = Obliging("standard")
+    states = ["None", "MemoryInitializationStarted", "OSBootStarted", "OSRunning"]
+
+    def answer(asked: Asked) -> Say:
+        if asked.method == "GET" and obliging.resets and len(states) > 1:
+            states.pop(0)
+        obliging.resources[obliging.system]["body"]["BootProgress"] = {"LastState": states[0]}
+        return obliging(asked)
+
+    events = list[Event]()
+    with ScriptedBmc(answer) as bmc, Transport(bmc.url, limits=LIMITS) as transport:
+        until = Until(stage=Stage.USER_SPACE, seconds=20, look_seconds=0.05)
+        boot(transport, URL, until=until, on_event=events.append)
+    stages = [event.stage for event in events if isinstance(event, Reached)]
+    assert stages[-2:] == [Stage.LOADER, Stage.USER_SPACE]
+
+
+def test_a_bmc_that_drips_is_reported_in_time() -> None:
+    with ScriptedBmc(lambda asked: Say(200, {"Id": "1"}, drip_seconds=0.4)) as bmc:
+        began = time.monotonic()
+        with Transport(bmc.url, limits=LIMITS) as transport, pytest.raises(BmcUnreachable, match="timed out"):
+            boot(transport, URL)
+        assert time.monotonic() - began < LIMITS.answer_seconds + 1
+
+
+def test_by_default_a_dead_bmc_is_reported_within_fifteen_seconds() -> None:
+    limits = Limits()
+    assert limits.answer_seconds + 0.25 + 2 + 0.25 < 15, "an answer's time, a logout's, and the grace of each"
+
+
+_NAMES = [
+    *("Boot", "Systems", "@odata.id", "Bios", "Attributes", "Members", "PowerState", "HttpBootUri", "Actions", "error"),
+    *("target", "#ComputerSystem.Reset", "@Redfish.Settings", "SettingsObject", "Oem", "Dell", "Manufacturer"),
+]
+_VALUES = st.none() | st.booleans() | st.integers(0, 9) | st.sampled_from(["/a", "On", "Off", "HPE", "http://[", ""])
+_JSON = st.recursive(
+    _VALUES,
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from(_NAMES), inner, max_size=5),
+    max_leaves=15,
+)
+_ANSWERS = st.lists(st.tuples(st.sampled_from([200, 200, 200, 204, 302, 400, 404, 412, 500]), _JSON), max_size=8)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(_ANSWERS, st.sampled_from(["standard", "dell", "hpe", "ami-sd", "supermicro"]), st.integers(0, 6))
+def test_whatever_a_bmc_says_only_our_own_errors_come_out_and_name_a_resource(
+    answers: list[tuple[int, Any]], name: str, good: int
+) -> None:
+    obliging, left = Obliging(name), list(answers)
+
+    def answer(asked: Asked) -> Say:
+        if len(bmc.asked) <= good or not left:
+            return obliging(asked)
+        return Say(*left.pop(0))
+
+    with ScriptedBmc(answer) as bmc:
+        for ask in (probe, clear, lambda transport: boot(transport, URL)):
+            try:
+                with Transport(bmc.url, limits=Limits(patience_seconds=0)) as transport:
+                    ask(transport)
+            except HttpBootError as error:
+                assert "/" in error.message or "has " in error.message, error.message
+                assert "s3cr3t" not in str(error)

@@ -1,0 +1,225 @@
+"""A BMC that makes it hard: busy, forgetful, dropping, silent: what is asked again, for how long, and never left."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from sushy.connector import Connector
+
+from ironic_httpboot.errors import (
+    BmcAccessDenied,
+    BmcBusy,
+    BmcDropped,
+    BmcError,
+    BmcRefused,
+    BmcUnreachable,
+    MalformedAnswer,
+)
+from ironic_httpboot.redfish import Credentials, Limits, Transport
+from ironic_httpboot.redfish.session import Bmc
+from kit.scripted import HANG_UP, Asked, Say, Script, ScriptedBmc
+
+PATH = "/redfish/v1/Systems/1"
+LIMITS = Limits(connect_seconds=1, answer_seconds=2, patience_seconds=4)
+WHO = Credentials(username="operator", password="correct horse")
+POST_ERROR = {"error": {"@Message.ExtendedInfo": [{"MessageId": "iLO.2.14.UnableToModifyDuringSystemPOST"}]}}
+
+
+def in_turn(*answers: Say) -> Script:
+    """Answers one after the other; the last one for ever."""
+    left = list(answers)
+    return lambda asked: left.pop(0) if len(left) > 1 else left[0]
+
+
+def by_request(**scripts: Script) -> Script:
+    """By method."""
+    return lambda asked: scripts[asked.method](asked)
+
+
+@contextmanager
+def session(script: Script, limits: Limits = LIMITS) -> Iterator[tuple[Bmc, ScriptedBmc]]:
+    with ScriptedBmc(script) as bmc, Transport(bmc.url, limits=limits) as transport, Bmc(transport) as ours:
+        yield ours, bmc
+
+
+def test_a_busy_bmc_is_asked_again_after_the_pause_that_it_wishes() -> None:
+    with session(in_turn(Say(503, None, {"Retry-After": "1"}), Say(200, {"Id": "1"}))) as (ours, bmc):
+        began = time.monotonic()
+        assert ours.read(PATH).body == {"Id": "1"}
+        assert time.monotonic() - began >= 1
+        assert len(bmc.asked) == 2
+
+
+@pytest.mark.parametrize("answer", [Say(503, None, {"Retry-After": "600"}), Say(429, None, {"Retry-After": "5"})])
+def test_patience_has_an_end_that_is_said_at_once(answer: Say) -> None:
+    with session(lambda asked: answer) as (ours, _):
+        began = time.monotonic()
+        with pytest.raises(BmcBusy, match=f"GET {PATH} → {answer.status}: would have to wait .* s, 4 s are left of 4"):
+            ours.read(PATH)
+        assert time.monotonic() - began < 1
+
+
+def test_a_change_during_post_is_tried_again() -> None:
+    with session(in_turn(Say(400, POST_ERROR), Say(200, {}))) as (ours, bmc):
+        assert ours.patch(PATH, {"Boot": {}}, None).status == 200
+        assert len(bmc.asked) == 2
+
+
+def test_a_dropped_connection_is_forgiven_twice_where_asking_again_does_no_harm() -> None:
+    with session(in_turn(HANG_UP, HANG_UP, Say(200, {}))) as (ours, bmc):
+        assert ours.read(PATH).body == {}
+        assert len(bmc.asked) == 3
+    with session(lambda asked: HANG_UP) as (ours, bmc):
+        with pytest.raises(BmcDropped, match=f"GET {PATH} → "):
+            ours.read(PATH)
+        assert len(bmc.asked) == 3
+    with session(in_turn(HANG_UP, Say(204))) as (ours, bmc):
+        with pytest.raises(BmcDropped):
+            ours.post("/reset", {})
+        assert len(bmc.asked) == 1, "a reset is not asked for twice by itself"
+
+
+@pytest.mark.parametrize(
+    ("given", "again", "conditions"),
+    [
+        ('"1"', '"2"', ['"1"', '"2"']),
+        ('W/"1"', 'W/"1"', ['W/"1"', 'W/"1"', '"1"']),
+        ('"1"', '"1"', ['"1"', '"1"', None]),
+        (None, '"7"', [None, '"7"']),
+    ],
+)
+def test_an_etag_that_is_not_taken_is_read_anew_then_made_strong_then_left_out(
+    given: str | None, again: str, conditions: list[str | None]
+) -> None:
+    patches: list[Asked] = []
+
+    def change(asked: Asked) -> Say:
+        patches.append(asked)
+        return Say(204 if asked.headers.get("if-match") == conditions[-1] and len(patches) == len(conditions) else 412)
+
+    script = by_request(PATCH=change, GET=lambda asked: Say(200, {}, {"ETag": again}))
+    with session(script) as (ours, _):
+        assert ours.patch(PATH, {"Boot": {}}, given).status == 204
+    assert [each.headers.get("if-match") for each in patches] == conditions
+
+
+def test_an_etag_that_is_never_taken_is_a_refusal() -> None:
+    with session(by_request(PATCH=lambda asked: Say(412), GET=lambda asked: Say(200, {}))) as (ours, bmc):
+        assert ours.patch(PATH, {"Boot": {}}, '"1"').status == 412
+        assert len(bmc.said("PATCH")) == 2
+
+
+def task(state: str, status: str = "OK") -> dict[str, Any]:
+    return {"TaskState": state, "TaskStatus": status, "Messages": [{"Message": "no such URL"}]}
+
+
+def test_a_task_is_followed_to_its_end() -> None:
+    looks = in_turn(Say(202, task("Running"), {"Retry-After": "1"}), Say(200, task("Completed")))
+    script = by_request(POST=lambda asked: Say(202, None, {"Location": "https://else/tasks/7?x=1"}), GET=looks)
+    with session(script) as (ours, bmc):
+        ours.post("/reset", {})
+        assert [each.path for each in bmc.said("GET")] == ["/tasks/7", "/tasks/7"], "of the same BMC, whatever it says"
+
+
+@pytest.mark.parametrize(
+    ("looks", "error", "said"),
+    [
+        (lambda asked: Say(200, task("Exception", "Critical")), BmcRefused, "its task /tasks/7: Exception no such URL"),
+        (lambda asked: Say(200, task("Running")), BmcBusy, "its task /tasks/7 is Running"),
+    ],
+)
+def test_a_task_that_fails_or_does_not_end_is_told(looks: Script, error: type[BmcError], said: str) -> None:
+    script = by_request(POST=lambda asked: Say(202, None, {"Location": "/tasks/7"}), GET=looks)
+    with session(script) as (ours, _), pytest.raises(error, match=said):
+        ours.post("/reset", {})
+
+
+def logged_in(inside: Callable[[Asked], Say], logout: Say | None = None) -> Script:
+    """A BMC with sessions."""
+
+    def answer(asked: Asked) -> Say:
+        if asked.path == "/redfish/v1/":
+            links = {"Sessions": {"@odata.id": "/sessions"}}
+            return Say(200, {"Systems": {"@odata.id": "/redfish/v1/Systems"}, "Links": links})
+        if asked.method == "POST" and asked.path == "/sessions":
+            return Say(201, {}, {"X-Auth-Token": "t0ken", "Location": "/sessions/9"})
+        if asked.method == "DELETE":
+            return logout or Say(204)
+        return inside(asked)
+
+    return answer
+
+
+@pytest.mark.parametrize("failure", [BmcRefused("no"), KeyboardInterrupt(), ZeroDivisionError()])
+def test_a_session_is_closed_whatever_happens(failure: BaseException) -> None:
+    with (
+        ScriptedBmc(logged_in(lambda asked: Say(500))) as bmc,
+        Transport(bmc.url, limits=LIMITS) as transport,
+        pytest.raises(type(failure)),
+        Bmc(transport, WHO),
+    ):
+        raise failure
+    (logout,) = bmc.said("DELETE")
+    assert (logout.path, logout.headers["x-auth-token"]) == ("/sessions/9", "t0ken")
+
+
+def read_of(bmc: ScriptedBmc, then: Script) -> None:
+    """Log in, and read when the BMC answers otherwise."""
+    with Transport(bmc.url, limits=LIMITS) as transport, Bmc(transport, WHO) as ours:
+        bmc.answer = then
+        ours.read(PATH)
+
+
+def test_a_bmc_that_dies_under_way_is_reported_in_time_and_its_logout_is_tried() -> None:
+    with ScriptedBmc(logged_in(lambda asked: Say(500))) as bmc:
+
+        def die(asked: Asked) -> Say:
+            bmc.wait_seconds(30)
+            return HANG_UP
+
+        began = time.monotonic()
+        with pytest.raises(BmcUnreachable, match=f"GET {PATH} → .*timed out"):
+            read_of(bmc, die)
+        assert time.monotonic() - began < LIMITS.answer_seconds + 3
+        assert len(bmc.said("DELETE")) == 1
+
+
+def test_a_bmc_without_sessions_gets_the_password_with_each_request() -> None:
+    def answer(asked: Asked) -> Say:
+        if asked.path == "/redfish/v1/":
+            return Say(200, {"Systems": {"@odata.id": "/s"}})
+        return Say(200 if "authorization" in asked.headers else 401, {})
+
+    with ScriptedBmc(answer) as bmc, Transport(bmc.url) as transport, Bmc(transport, WHO) as ours:
+        assert ours.read("/s").body == {}
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"), [(Say(201, {}), MalformedAnswer), (Say(401), BmcAccessDenied), (Say(403), BmcAccessDenied)]
+)
+def test_a_login_that_fails_says_so(answer: Say, error: type[BmcError]) -> None:
+    script = logged_in(lambda asked: Say(500))
+    with (
+        ScriptedBmc(lambda asked: answer if asked.method == "POST" else script(asked)) as bmc,
+        Transport(bmc.url) as transport,
+        pytest.raises(error) as failure,
+        Bmc(transport, WHO),
+    ):
+        pass
+    assert WHO.password not in str(failure.value)
+
+
+def test_a_lent_connector_is_neither_logged_in_nor_out_nor_closed() -> None:
+    with ScriptedBmc(lambda asked: Say(200, {})) as bmc:
+        connector = Connector(bmc.url)
+        connector.set_http_session_auth("ironics-t0ken")
+        for _ in range(2):
+            with Transport.over(connector) as transport, Bmc(transport) as ours:
+                ours.read(PATH)
+        assert [(each.method, each.path) for each in bmc.asked] == [("GET", PATH)] * 2
+        assert {each.headers["x-auth-token"] for each in bmc.asked} == {"ironics-t0ken"}
+        connector.close()

@@ -1,0 +1,100 @@
+"""Where each kind of BMC keeps the URL, read from answers of its shape, and how many requests that takes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from ironic_httpboot.redfish.capability import Capability, Place, examine
+from ironic_httpboot.redfish.resources import read_system
+from kit.recorded import NAMES, Recorded, recorded
+
+
+def look(name: str, *, whole: bool = False, **changes: Any) -> tuple[Capability, Recorded]:
+    bmc = recorded(name)
+    system = read_system(bmc.read(bmc.system))
+    return examine(bmc, replace(system, **changes), whole=whole), bmc
+
+
+@pytest.mark.parametrize(
+    ("name", "place", "path", "boots", "requests"),
+    [
+        ("standard", Place.SYSTEM, "", True, 1),
+        ("bare", Place.SYSTEM, "", True, 1),
+        ("settings", Place.SETTINGS, "/Settings", True, 2),
+        ("ami-sd", Place.SETTINGS, "/SD", True, 2),
+        ("supermicro", Place.SYSTEM, "", True, 1),
+        ("hpe", Place.BIOS, "", True, 3),
+        ("dell", Place.BIOS, "", True, 3),
+        ("lenovo", Place.NOWHERE, "", False, 2),
+        ("openbmc", Place.NOWHERE, "", False, 1),
+    ],
+)
+def test_where_the_url_goes(name: str, place: Place, path: str, boots: bool, requests: int) -> None:
+    found, bmc = look(name)
+    assert found.quirk.name in (name, "standard")
+    assert (found.place, found.override.path) == (place, bmc.system + path)
+    assert found.boots_urls is boots
+    assert len(bmc.asked) == requests, bmc.asked
+
+
+def test_every_answer_that_is_written_down_is_looked_at() -> None:
+    assert NAMES == ["ami-sd", "bare", "dell", "hpe", "lenovo", "openbmc", "settings", "standard", "supermicro"]
+
+
+def test_of_two_lists_of_targets_the_union_holds() -> None:
+    found, _ = look("settings")
+    assert found.override.targets == ("None", "Pxe", "UefiHttp", "UefiTarget")
+    assert found.offers_http
+
+
+def test_missing_lists_are_unknown() -> None:
+    found, _ = look("bare")
+    assert found.override.targets is None
+    assert found.offers_http
+
+
+def test_where_there_is_no_link_the_rows_own_name_is_tried() -> None:
+    found, bmc = look("ami-sd", settings=None)
+    assert found.override.path == f"{bmc.system}/SD"
+
+
+def test_a_bmc_that_offers_http_and_takes_no_url_leaves_it_to_dhcp() -> None:
+    found, _ = look("openbmc", targets=("None", "UefiHttp"))
+    assert found.place is Place.DHCP
+    assert not found.boots_urls
+
+
+def test_pending_attributes_count_as_set() -> None:
+    bmc = recorded("dell")
+    bmc.resources[f"{bmc.system}/Bios/Settings"]["body"]["Attributes"]["HttpDev1EnDis"] = "Enabled"
+    found = examine(bmc, read_system(bmc.read(bmc.system)))
+    assert found.bios is not None
+    assert found.bios.attributes == {"HttpDev1EnDis": "Enabled", "HttpDev1Uri": "", "HttpDev1TlsMode": "OneWay"}
+
+
+def test_a_dell_without_these_attributes_is_read_as_any_other_bmc() -> None:
+    bmc = recorded("dell")
+    bmc.resources[f"{bmc.system}/Bios"]["body"]["Attributes"].clear()
+    assert examine(bmc, read_system(bmc.read(bmc.system))).place is Place.DHCP
+
+
+@pytest.mark.parametrize("name", ["lenovo", "supermicro"])
+def test_a_whole_probe_finds_the_switch_that_is_off(name: str) -> None:
+    found, _ = look(name, whole=True)
+    (concern,) = found.concerns
+    assert "IPv4HTTPSupport is 'Disabled', and must be Enabled" in concern
+    assert look(name)[0].concerns == (), "a boot spends no request on it"
+
+
+def test_supermicro_needs_a_boot_in_uefi_mode_until_it_offers_http() -> None:
+    assert look("supermicro")[0].needs_uefi_first
+    assert look("supermicro", boot={"BootSourceOverrideMode": "UEFI", "HttpBootUri": ""})[0].needs_uefi_first
+    assert not look("supermicro", targets=("None", "UefiHttp"))[0].needs_uefi_first
+
+
+@pytest.mark.parametrize(("name", "manner"), [("standard", "strong"), ("hpe", "weak"), ("dell", "none")])
+def test_the_manner_of_its_etags(name: str, manner: str) -> None:
+    assert look(name)[0].etags == manner
