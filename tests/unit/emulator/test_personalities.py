@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -229,3 +230,9 @@ def test_first_modes_are_modes_that_are_offered() -> None:
     for personality in PERSONALITIES.values():
         assert personality.at_first.override.mode in personality.modes
         assert Mode.UEFI in personality.modes
+
+
+def test_each_is_described_as_the_data_say() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "how-to" / "emulate-a-bmc.md").read_text()
+    for each in PERSONALITIES.values():
+        assert f"| `{each.name}` | {each.summary} | {each.evidence} |" in page
