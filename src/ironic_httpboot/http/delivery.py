@@ -132,21 +132,37 @@ class Delivery:
             return
         # What else the client has to say can wait, also that it has nothing more to say: asyncio would then close.
         transport.pause_reading()
+        # What lies between slices leaves in as few pieces as it can: a composed image begins with dozens of small ones.
+        pending = bytearray()
         for extent in answer.content:
             match extent:
                 case Literal(data):
                     for start in range(0, len(data), _PIECE_BYTES):
-                        await self._write(transport, data[start : start + _PIECE_BYTES])
+                        await self._gather(transport, pending, data[start : start + _PIECE_BYTES])
                 case Zeros(length):
                     for start in range(0, length, _PIECE_BYTES):
-                        await self._write(transport, _ZEROS[: length - start])
+                        await self._gather(transport, pending, _ZEROS[: length - start])
                 case FileSlice():
-                    await self._send_slice(transport, extent)
+                    await self._flush(transport, pending)
+                    pending += await self._send_slice(transport, extent)
                 case _:
                     assert_never(extent)
+        await self._flush(transport, pending)
         transport.resume_reading()
 
-    async def _send_slice(self, transport: asyncio.Transport, extent: FileSlice) -> None:
+    async def _gather(self, transport: asyncio.Transport, pending: bytearray, data: bytes) -> None:
+        if len(pending) + len(data) > _PIECE_BYTES:
+            await self._flush(transport, pending)
+        pending += data
+
+    async def _flush(self, transport: asyncio.Transport, pending: bytearray) -> None:
+        if pending:
+            data = bytes(pending)
+            pending.clear()
+            await self._write(transport, data)
+
+    async def _send_slice(self, transport: asyncio.Transport, extent: FileSlice) -> bytes:
+        """Send a slice but for its end, which is returned: by then the file was seen not to have changed."""
         file, free_bytes = extent.file, max(0, extent.length - _HELD_BYTES)
         with file.open() as stream:
             if free_bytes:
@@ -166,7 +182,7 @@ class Delivery:
             found = os.fstat(stream.fileno())
         if (found.st_size, found.st_mtime_ns) != (file.size_bytes, file.mtime_ns):
             raise FileChanged(f"{file.path}: changed while it was sent")
-        await self._write(transport, end)
+        return end
 
     async def _write(self, transport: asyncio.Transport, data: bytes) -> None:
         transport.write(data)

@@ -28,7 +28,6 @@ Way: TypeAlias = Transport | Connector
 """How a BMC is reached: a transport, or a sushy connector that is logged in already and stays so."""
 
 _LOOK_SECONDS = 2.0
-_UEFI_SECONDS = 600.0
 _STANDS_HINT = "the machine was not reset; what was set stays until it is taken back with httpboot clear"
 _NO_SUCH_THING = (404, 405, 412, 428)
 
@@ -201,12 +200,13 @@ class _Run:
         return read_system(self._bmc.read(step.system)).power
 
     def _await(self, step: Await) -> None:
-        last = time.monotonic() + _UEFI_SECONDS
+        limit = self._bmc.firmware_seconds
+        last = time.monotonic() + limit
         while step.target not in (read_system(self._bmc.read(step.path)).targets or ()):
             if time.monotonic() > last:
                 raise BootFailed(
                     f"{self._bmc.name}: {step.path} was reset in UEFI mode, and does not offer {step.target} after"
-                    f" {_UEFI_SECONDS:g} s",
+                    f" {limit:g} s",
                     hint="see with httpboot probe whether a BIOS switch is off",
                 )
             time.sleep(_LOOK_SECONDS)

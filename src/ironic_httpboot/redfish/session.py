@@ -68,6 +68,7 @@ class Bmc:
         self._session: str | None = None
         self._root: ServiceRoot | None = None
         self._patience_left = transport.limits.patience_seconds
+        self.firmware_seconds = transport.limits.firmware_seconds
         self._etags: dict[str, str | None] = {}
         if credentials is not None:
             transport.hide(credentials.password)

@@ -41,7 +41,8 @@ class Tls:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What is waited for, in seconds: a connection; an answer, its last byte included; and, in all, a busy BMC.
+    """What is waited for, in seconds: a connection; an answer, its last byte included; in all, a busy BMC; and firmware
+    that is to come to UEFI mode.
 
     A BMC that is dead is reported within answer_seconds and the two that a logout may take.
     """
@@ -49,6 +50,7 @@ class Limits:
     connect_seconds: float = 5.0
     answer_seconds: float = 12.0
     patience_seconds: float = 60.0
+    firmware_seconds: float = 600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
