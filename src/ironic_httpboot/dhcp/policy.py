@@ -53,7 +53,7 @@ class Boot:
                 found = self.loaders.get(client.arch_label or "", self.url)
             case _:
                 return None
-        if found is None:
+        if found is None or (server.is_unspecified and SERVER_MARK in found):
             return None
         return found.replace(SERVER_MARK, f"[{server}]" if server.version == 6 else str(server))
 
