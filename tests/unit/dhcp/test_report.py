@@ -53,8 +53,10 @@ def test_a_boot_is_told_step_by_step_and_no_url_is_shown() -> None:
 
 def test_who_gets_no_answer_is_told_with_the_reason() -> None:
     assert told([question4(vendor=PXE)], policy(Mode.PROXY)) == [
-        "52:54:00:12:34:56 ignored DISCOVER on br0: a proxy answers HTTPClient and iPXE only: "
-        'option 60 is "PXEClient:Arch:00007:UNDI:003001"'
+        (
+            "52:54:00:12:34:56 ignored DISCOVER on br0: a proxy answers HTTPClient and iPXE only: "
+            'option 60 is "PXEClient:Arch:00007:UNDI:003001"'
+        )
     ]
 
 
