@@ -46,7 +46,8 @@ _KEA4 = """{{"Dhcp4": {{"interfaces-config": {{"interfaces": ["eth0"], "dhcp-soc
 "lease-database": {{"type": "memfile", "persist": true, "name": "{folder}/kea4.csv"}},
 "multi-threading": {{"enable-multi-threading": false}},
 "subnet4": [{{"subnet": "10.9.0.0/16", "pools": [{{"pool": "10.9.1.0-10.9.250.255"}}]}}]}}}}"""
-_KEA6 = """{{"Dhcp6": {{"interfaces-config": {{"interfaces": ["eth0"]}},
+_KEA6 = """{{"Dhcp6": {{"server-id": {{"type": "LL", "persist": false}},
+"interfaces-config": {{"interfaces": ["eth0"]}},
 "lease-database": {{"type": "memfile", "persist": true, "name": "{folder}/kea6.csv"}},
 "multi-threading": {{"enable-multi-threading": false}},
 "subnet6": [{{"subnet": "2001:db8::/64", "interface": "eth0",

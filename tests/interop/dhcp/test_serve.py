@@ -16,6 +16,7 @@ from ironic_httpboot.demo import guest
 from ironic_httpboot.dhcp.iana import Kind4, Option4
 from ironic_httpboot.dhcp.message4 import encode
 from ironic_httpboot.dhcp.message6 import encode as encode6
+from kit import captures
 from kit.commands import httpboot
 from kit.dhcp import PXE, question4, question6
 from kit.network import BRIDGE, SERVER4, SERVER6, Namespace, Program, namespace
@@ -86,11 +87,17 @@ def send(client: Namespace, to: str, port: int, *datagrams: bytes) -> None:
 
 def test_iscs_client_gets_addresses_of_both_families(tmp_path: Path) -> None:
     with network(tmp_path) as (_, client, server):
+        capture = client.capture(tmp_path / "dhclient4.pcap", "eth0")
         said = dhclient(client, tmp_path, "-4")
+        capture.end()
+        captures.keep(tmp_path / "dhclient4.pcap")
         assert "new_ip_address=192.0.2.100\n" in said
         assert "new_routers=192.0.2.1\n" in said
         assert "new_dhcp_lease_time=600\n" in said
+        capture = client.capture(tmp_path / "dhclient6.pcap", "eth0")
         assert "new_ip6_address=2001:db8::100\n" in dhclient(client, tmp_path, "-6")
+        capture.end()
+        captures.keep(tmp_path / "dhclient6.pcap")
         server.until("lease: 2001:db8::100")
 
 
