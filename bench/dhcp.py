@@ -136,8 +136,8 @@ def run(inputs: Inputs) -> Finding:
         title="dhcp: exchanges, each server with its lease file",
         how=(
             f"perfdhcp on one core, {_CLIENTS:,} machines, {_SECONDS} s at each rate, doubled from {_FIRST_RATE}/s"
-            " (and refined in the end) for as long as less than one exchange in a hundred is lost; the server on another core. An exchange is"
-            " four messages, a proxy's two. The rate is that of complete exchanges in the last round that holds."
+            " (and refined in the end) for as long as less than one exchange in a hundred is lost; the server on"
+            " another core. An exchange is four messages, a proxy's two. The rate is that of complete exchanges in the last round that holds."
         ),
         columns=("", "exchanges/s", "CPU µs per exchange"),
         rows=(

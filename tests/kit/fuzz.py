@@ -1,4 +1,4 @@
-"""A coverage-guided fuzz run over both decoders and both decisions: `python -m kit.fuzz -runs=N`, as libFuzzer takes it.
+"""A coverage-guided fuzz run over both decoders and both decisions: `python -m kit.fuzz -runs=N`, libFuzzer's options.
 
 Permitted are MalformedMessage from a decoder, and an answer or a reason from a decision; anything else ends the run.
 """
