@@ -135,9 +135,9 @@ def run(inputs: Inputs) -> Finding:
     return Finding(
         title="dhcp: exchanges, each server with its lease file",
         how=(
-            f"perfdhcp on one core, {_CLIENTS:,} machines, {_SECONDS} s at each rate, doubled from {_FIRST_RATE}/s"
-            " (and refined in the end) for as long as less than one exchange in a hundred is lost; the server on"
-            " another core. An exchange is four messages, a proxy's two. The rate is that of complete exchanges in the last round that holds."
+            f"perfdhcp on one core, {_CLIENTS:,} machines, {_SECONDS} s at each rate; the server on another core. The rate"
+            f" is doubled from {_FIRST_RATE}/s for as long as less than one exchange in a hundred is lost, and refined in"
+            " the end. An exchange is four messages, a proxy's two."
         ),
         columns=("", "exchanges/s", "CPU µs per exchange"),
         rows=(
