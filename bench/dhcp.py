@@ -135,9 +135,9 @@ def run(inputs: Inputs) -> Finding:
     return Finding(
         title="dhcp: exchanges, each server with its lease file",
         how=(
-            f"perfdhcp on one core, {_CLIENTS:,} machines, {_SECONDS} s at each rate; the server on another core. The rate"
-            f" is doubled from {_FIRST_RATE}/s for as long as less than one exchange in a hundred is lost, and refined in"
-            " the end. An exchange is four messages, a proxy's two."
+            f"perfdhcp on one core, {_CLIENTS:,} machines, {_SECONDS} s at each rate; the server on another core."
+            f" The rate is doubled from {_FIRST_RATE}/s for as long as less than one exchange in a hundred is lost,"
+            " and refined in the end. An exchange is four messages, a proxy's two."
         ),
         columns=("", "exchanges/s", "CPU µs per exchange"),
         rows=(
