@@ -14,6 +14,7 @@ import socket
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 from typing import TypeAlias
@@ -38,6 +39,11 @@ _BATCH = 128
 _RECEIVE_BYTES = 1 << 20
 """What the kernel holds while we are busy: some 1,000 messages. Its default (208 KiB) loses a burst of 300."""
 _LARGEST_MESSAGE = 65_535
+
+_address6 = lru_cache(maxsize=4096)(IPv6Address)
+_text = lru_cache(maxsize=4096)(str)
+"""Reading and writing an IPv6 address costs more than deciding about it; most messages come from a few relays, or the
+four of an exchange from one machine."""
 
 Answer: TypeAlias = tuple[bytes, tuple[str, int] | tuple[str, int, int, int], Reply4 | Reply6]
 
@@ -166,13 +172,13 @@ class DhcpServer:
             self._reporter.heard4(message, interface, reply, now)
         if isinstance(reply, Ignore):
             return None
-        return message4.encode(reply.message), (str(reply.address), reply.port), reply
+        return message4.encode(reply.message), (_text(reply.address), reply.port), reply
 
     def answer6(self, data: bytes, interface: Interface, peer: str, server: IPv6Address, now: float) -> Answer | None:
         """What leaves for one DHCPv6 message."""
         try:
             message = message6.decode(data)
-            arrival = Arrival6(peer=IPv6Address(peer.partition("%")[0]), server=server, duid=self._duid)
+            arrival = Arrival6(peer=_address6(peer.partition("%")[0]), server=server, duid=self._duid)
         except MalformedMessage as error:
             _LOG.info("ignored on %s: %s", interface.name, error.message)
             return None
@@ -183,7 +189,7 @@ class DhcpServer:
             self._reporter.heard6(message, interface.name, arrival, reply, now)
         if isinstance(reply, Ignore):
             return None
-        return message6.encode(reply.message), (str(reply.address), reply.port, 0, interface.index), reply
+        return message6.encode(reply.message), (_text(reply.address), reply.port, 0, interface.index), reply
 
     def send(self, one: socket.socket, answers: list[Answer]) -> None:
         """Write down what the answers promise, and let them go."""
