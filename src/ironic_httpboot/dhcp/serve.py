@@ -38,6 +38,8 @@ _BATCH = 128
 """Messages that are read before anything else gets its turn."""
 _RECEIVE_BYTES = 1 << 20
 """What the kernel holds while we are busy: some 1,000 messages. Its default (208 KiB) loses a burst of 300."""
+_SO_RCVBUFFORCE = 33
+"""socket(7); Python has no name for it."""
 _LARGEST_MESSAGE = 65_535
 
 _address6 = lru_cache(maxsize=4096)(IPv6Address)
@@ -140,7 +142,7 @@ class DhcpServer:
         try:
             one.setblocking(False)
             one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BYTES)
+            _widen(one)
             one.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, interface.name.encode())
             if family == socket.AF_INET:
                 one.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
@@ -204,6 +206,14 @@ class DhcpServer:
                 one.sendto(data, address)
             except OSError as error:
                 _LOG.warning("answer to %s → %s", address[0], error.strerror)
+
+
+def _widen(one: socket.socket) -> None:
+    """Have the kernel hold more for us; more than net.core.rmem_max only where we are root."""
+    try:
+        one.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _RECEIVE_BYTES)
+    except PermissionError:
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BYTES)
 
 
 def _limited_by(message: message6.AnyMessage6) -> bytes:
