@@ -1,0 +1,1 @@
+"""The DHCP path: firmware asks as vendor class HTTPClient, and the answer carries a URL."""
