@@ -25,10 +25,16 @@ async def test_an_image_that_is_inserted_boots_as_cd_once(tmp_path: Path) -> Non
             lambda: "verdict pass" in lab.console("node-1"), seconds=90, what="the guest on the CD gives its verdict"
         )
         assert f"httpboot.nonce={image.nonce}" in lab.console("node-1")
+        assert '"Cd (BMC)"' in first_start(lab.console("node-1")), "the BMC's entry, not one that firmware made itself"
         assert len(lab.requests("node-1")) == fetched, "the BMC fetched the image, and the firmware does not"
         kept = lab.emulator.hardware("node-1").state.kept
         assert kept.override.enabled.value == "Disabled", "Once was consumed"
         assert kept.medium is not None, "the image stays in the drive until it is taken out"
+
+
+def first_start(console: str) -> str:
+    """What the firmware started first."""
+    return next(line for line in console.splitlines() if "BdsDxe: starting Boot" in line)
 
 
 def _insert_and_power_on(system: str, image: str) -> None:
