@@ -15,7 +15,7 @@ from ironic_httpboot.demo import guest
 from ironic_httpboot.http.serve import Server
 from ironic_httpboot.http.store import Store
 from ironic_httpboot.image.compose import compose
-from ironic_httpboot.model import BootRecipe
+from ironic_httpboot.model import BootRecipe, Chain, Container
 from kit.commands import Running, qemu_processes
 from kit.judges import judge
 
@@ -87,3 +87,51 @@ def _kill_and_find_again(state: Path, url: str) -> None:
         third.process.send_signal(signal.SIGTERM)
         assert third.end() == 0
     assert qemu_processes(state) == []
+
+
+async def test_an_override_outlives_a_bmc_that_dies_before_the_reset_and_is_booted_once(tmp_path: Path) -> None:
+    parts = guest.find_parts()
+    ramdisk = tmp_path / "ramdisk.cpio"
+    guest.write_ramdisk(parts, ramdisk)
+    recipe = BootRecipe(
+        chain=Chain.UKI,
+        container=Container.EFI,
+        kernel=parts.kernel,
+        initrds=(ramdisk,),
+        appended=guest.checks("abc", {}),
+        cmdline=guest.cmdline("abc"),
+    )
+    store = Store(tmp_path / "store")
+    published = store.publish(compose(recipe), name="node-1.efi")
+    server = Server([store], host="127.0.0.1", port=0)
+    await server.start()
+    try:
+        url = f"http://10.0.2.2:{server.port}{published.path}"
+        await asyncio.to_thread(_kill_before_the_reset, tmp_path / "bmc", url)
+    finally:
+        await server.stop()
+
+
+def _kill_before_the_reset(state: Path, url: str) -> None:
+    command = ("emulate", "--state", state, "--listen", "127.0.0.1:0", "--memory-mib", "768")
+    boot = {"BootSourceOverrideEnabled": "Once", "BootSourceOverrideTarget": "UefiHttp", "HttpBootUri": url}
+    with Running(*command) as first:
+        bmc = first.until(r"BMC at (\S+);")[1]
+        judge("curl", "-sSf", "-X", "PATCH", "-d", json.dumps({"Boot": boot}), f"{bmc}/Systems/node-1")
+        first.process.send_signal(signal.SIGKILL)
+        first.end()
+    assert qemu_processes(state) == []
+
+    console = state / "node-1" / "console.log"
+    with Running(*command) as second:
+        bmc = second.until(r"BMC at (\S+);")[1]
+        found = _system(bmc)
+        assert found["PowerState"] == "Off"
+        assert {name: found["Boot"][name] for name in boot} == boot
+        judge("curl", "-sSf", "-d", "{}", f"{bmc}/Systems/node-1/Actions/ComputerSystem.Reset")
+        second.until("verdict: pass", seconds=120)
+        _until(lambda: _system(bmc)["PowerState"] == "Off", seconds=30, what="the guest's power off is noticed")
+        assert _system(bmc)["Boot"]["BootSourceOverrideEnabled"] == "Disabled"
+        seen = len(console.read_text())
+        judge("curl", "-sSf", "-d", "{}", f"{bmc}/Systems/node-1/Actions/ComputerSystem.Reset")
+        _until(lambda: "Start PXE over IPv4" in console.read_text()[seen:], seconds=90, what="the firmware's own way")

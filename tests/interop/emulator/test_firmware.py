@@ -125,3 +125,10 @@ def test_the_template_of_a_firmware_is_found_in_the_hosts_descriptors(tmp_path: 
     )
     assert firmware.template_for(Path("/f/CODE.fd"), (tmp_path,)) == Path("/f/VARS.fd")
     assert firmware.template_for(Path("/f/OTHER.fd"), (tmp_path,)) is None
+
+
+def test_virt_firmware_finds_the_authorities_of_https_boot(nvram: Nvram) -> None:
+    nvram.configure(authorities=[b"in DER: one", b"in DER: another"], order=(), secure_boot=None)
+    assert "TlsCaCertificate" in printed(nvram)
+    nvram.configure(authorities=[], order=(), secure_boot=None)
+    assert "TlsCaCertificate" not in printed(nvram)
