@@ -40,7 +40,10 @@ _HOST_NAMES = {Arch.X64: "x86_64", Arch.ARM64: "aarch64"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Specification:
-    """What a machine is made of. network: "user" (QEMU's own, no root needed) or "tap:NAME"."""
+    """What a machine is made of. network: "user" (QEMU's own, no root needed) or "tap:NAME".
+
+    splash_ms: how long the firmware shows its splash screen before it boots.
+    """
 
     id: str
     uuid: str
@@ -50,6 +53,7 @@ class Specification:
     cpus: int = 1
     network: str = "user"
     secure_boot: bool = False
+    splash_ms: int = 0
 
 
 class Machine:
@@ -184,6 +188,8 @@ class Machine:
         ]  # fmt: skip
         if machine.secure_boot:
             options += ["-global", "driver=cfi.pflash01,property=secure,value=on"]
+        if machine.splash_ms:
+            options += ["-boot", f"menu=on,splash-time={machine.splash_ms}"]
         return options
 
     async def _kill(self) -> None:
