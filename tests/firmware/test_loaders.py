@@ -9,7 +9,7 @@ import pytest
 
 from ironic_httpboot.events import Stage
 from ironic_httpboot.image import netboot
-from kit.network import Network
+from kit.wire import Network
 from kit.yard import Yard
 
 pytestmark = pytest.mark.firmware

@@ -18,7 +18,7 @@ from ironic_httpboot.http.serve import Limits, Server
 from ironic_httpboot.http.store import Store
 from ironic_httpboot.model import BootRecipe, BootUrl, Chain, Container
 from kit.lab import machine
-from kit.network import HOST4, Network
+from kit.wire import HOST4, Network
 
 PORT = 8080
 SPLASH_MS = 4000
