@@ -9,17 +9,32 @@ import os
 import re
 import tomllib
 from collections.abc import Sequence
+from enum import Enum
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Literal, Self, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
-from ironic_httpboot.errors import BadConfig, HostError
-from ironic_httpboot.model import Arch
+from ironic_httpboot.errors import BadConfig, BadUrl, HostError
+from ironic_httpboot.model import Arch, BootUrl, Chain
 
 _MAC = re.compile(r"(?:[0-9a-f]{2}:){5}[0-9a-f]{2}")
 _ID = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"
 _NETWORK = r"^(?:user|tap:[A-Za-z0-9._-]{1,15})$"
+_UUID = r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
+_SERVER_MARK = "{server}"
+_LONGEST_ADDRESSES = ("255.255.255.255", "[ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff]")
+_LONGEST_DHCP_URL_BYTES = 254
+"""One instance of option 67 and the NUL at its end (EDK2 HttpBootDxe, 2026-08, joins none that is split)."""
 _HOST_AND_PORT = re.compile(r"(?:\[([^\[\]\s]+)\]|([^\[\]:\s]*)):([0-9]{1,5})")
 
 
@@ -72,6 +87,36 @@ def _mac(value: str) -> str:
     return value.lower()
 
 
+def _dhcp_url(value: str) -> str:
+    for address in _LONGEST_ADDRESSES if _SERVER_MARK in value else ("",):
+        try:
+            url = BootUrl.parse(value.replace(_SERVER_MARK, address))
+        except BadUrl as error:
+            raise ValueError(error.message.removeprefix("boot URL: ")) from None
+        if len(url.text) > _LONGEST_DHCP_URL_BYTES:
+            raise ValueError(f"is {len(url.text)} bytes long, and DHCP carries {_LONGEST_DHCP_URL_BYTES} to firmware")
+    return value
+
+
+def _range(value: object) -> object:
+    if not isinstance(value, str):
+        raise ValueError("is no range of the form FIRST-LAST")
+    first_text, _, last_text = value.partition("-")
+    first, last = ip_address(first_text.strip()), ip_address(last_text.strip())
+    if first.version != last.version or int(first) > int(last):
+        raise ValueError(f"{value!r} does not go from a first address to a last one")
+    return first, last
+
+
+class Payload(Enum):
+    """What the firmware of a machine downloads first, where an image is composed for it."""
+
+    IMAGE = "image"
+    UKI = "uki"
+
+
+AddressRange = Annotated[tuple[IPv4Address, IPv4Address] | tuple[IPv6Address, IPv6Address], BeforeValidator(_range)]
+DhcpUrl = Annotated[str, AfterValidator(_dhcp_url)]
 Listen = Annotated[str, AfterValidator(_listen)]
 Mac = Annotated[str, AfterValidator(_mac)]
 
@@ -90,10 +135,84 @@ class HttpTable(_Table):
     idle_seconds: float = Field(default=30.0, gt=0)
 
 
+class DhcpTable(_Table):
+    """[dhcp]: who is answered, and what those boot that no [[machine]] names.
+
+    loaders: architecture's label → URL. unknown: what machines get that are not known.
+    """
+
+    interfaces: tuple[str, ...] = Field(min_length=1)
+    mode: Literal["proxy", "server"] = "proxy"
+    families: tuple[Literal[4, 6], ...] = Field(default=(4, 6), min_length=1)
+    lease_file: Path | None = None
+    unknown: Literal["default", "ignore"] = "default"
+    url: DhcpUrl | None = None
+    loaders: dict[str, DhcpUrl] = {}
+    script: DhcpUrl | None = None
+    user: str | None = None
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if self.mode == "server" and self.lease_file is None:
+            raise ValueError("mode server needs a lease_file, so that leases are there after a restart")
+        return self
+
+
+class SubnetTable(_Table):
+    """[[subnet]]: a network of either family. ranges: FIRST-LAST, what may be leased."""
+
+    network: IPv4Network | IPv6Network
+    ranges: tuple[AddressRange, ...] = ()
+    router: IPv4Address | None = None
+    dns: tuple[IPv4Address | IPv6Address, ...] = ()
+    domain: str = Field(default="", pattern=r"^[A-Za-z0-9.-]{0,253}$")
+    lease_seconds: int = Field(default=3600, ge=120, le=0x7FFFFFFF)
+
+    @model_validator(mode="after")
+    def _coherent(self) -> Self:
+        for first, last in self.ranges:
+            if first not in self.network or last not in self.network:
+                raise ValueError(f"range {first}-{last} is not inside {self.network}")
+        if self.router is not None and self.router not in self.network:
+            raise ValueError(f"router {self.router} is not inside {self.network}")
+        return self
+
+
+class BootedMachineTable(_Table):
+    """[[machine]] of `httpboot serve`: who it is, and what it boots: a URL, or what an image is composed from."""
+
+    name: str | None = Field(default=None, pattern=_ID)
+    mac: Mac | None = None
+    uuid: str | None = Field(default=None, pattern=_UUID)
+    duid: str | None = Field(default=None, pattern=r"^(?:[0-9a-fA-F]{2}:?){3,130}$")
+    addresses: tuple[IPv4Address | IPv6Address, ...] = ()
+    url: DhcpUrl | None = None
+    script: DhcpUrl | None = None
+    kernel: Path | None = None
+    initrds: tuple[Path, ...] = ()
+    cmdline: str = ""
+    chain: Chain = Chain.SHIM_GRUB
+    arch: Arch = Arch.X64
+    payload: Payload = Payload.IMAGE
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if not (self.mac or self.uuid or self.duid):
+            raise ValueError("needs mac, uuid or duid: by one of them it is known")
+        if self.url and self.kernel:
+            raise ValueError("has a url and a kernel: give the one or the other")
+        if self.kernel is None and (self.initrds or self.cmdline):
+            raise ValueError("has initrds or cmdline, but no kernel")
+        return self
+
+
 class ServeFile(_Table):
     """The file that `httpboot serve -c` reads."""
 
     http: HttpTable = HttpTable()
+    dhcp: DhcpTable | None = None
+    subnet: tuple[SubnetTable, ...] = ()
+    machine: tuple[BootedMachineTable, ...] = ()
 
 
 class EmulatorTable(_Table):
@@ -112,7 +231,7 @@ class MachineTable(_Table):
 
     id: str = Field(pattern=_ID)
     mac: Mac | None = None
-    uuid: str | None = Field(default=None, pattern=r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$")
+    uuid: str | None = Field(default=None, pattern=_UUID)
     arch: Arch = Arch.X64
     memory_mib: int = Field(default=1024, ge=256)
     cpus: int = Field(default=1, ge=1, le=64)

@@ -19,6 +19,8 @@ class Stage(Enum):
     BMC_ASKED = "BMC asked"
     READ_BACK = "read back"
     POWER_ON = "power on"
+    DISCOVER = "DISCOVER"
+    OFFER = "OFFER"
     LEASE = "lease"
     HEAD = "HEAD"
     GET = "GET"

@@ -26,13 +26,13 @@ AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print the resul
 
 def print_json(value: object) -> None:
     """One JSON document on standard output."""
-    sys.stdout.write(json.dumps(value, indent=2, default=_plain) + "\n")
+    sys.stdout.write(json.dumps(value, indent=2, default=plain) + "\n")
     sys.stdout.flush()
 
 
 def print_json_line(value: object) -> None:
     """One JSON document on one line of standard output."""
-    sys.stdout.write(json.dumps(value, default=_plain) + "\n")
+    sys.stdout.write(json.dumps(value, default=plain) + "\n")
     sys.stdout.flush()
 
 
@@ -51,7 +51,8 @@ def event_as_json(event: Event) -> dict[str, Any]:
     return {"kind": type(event).__name__, **asdict(event), "stage": stage.value if stage else None}
 
 
-def _plain(value: object) -> object:
+def plain(value: object) -> object:
+    """What JSON has no form for, as text."""
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, Path):

@@ -8,18 +8,22 @@ import json
 import os
 import resource
 import sys
+import tempfile
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, assert_never
 
 import typer
 
 from ironic_httpboot import config
 from ironic_httpboot.cli import output
+from ironic_httpboot.cli.dhcp import DhcpService
 from ironic_httpboot.cli.lifetime import until_told_to_stop
+from ironic_httpboot.cli.machines import needs_images
 from ironic_httpboot.errors import InputError
-from ironic_httpboot.events import Event, Transfer
+from ironic_httpboot.events import Event, Failed, Reached, Transfer
 from ironic_httpboot.http.folder import Folder
 from ironic_httpboot.http.serve import Limits, Server, Source
 from ironic_httpboot.http.store import Store
@@ -42,23 +46,37 @@ def serve(
 ) -> None:
     """Serve images to firmware, until interrupted; downloads under way are then finished.
 
+    With [dhcp] in the file, answer DHCP too: see docs/how-to/boot-through-dhcp.md. SIGHUP reads the file again.
+
     Example: httpboot serve --root /srv/images --listen 0.0.0.0:8080
     """
-    table = config.read(configuration, config.ServeFile).http if configuration else config.HttpTable()
-    sources: list[Source] = []
-    if store or table.store:
-        sources.append(Store(store or table.store or Path()))
-    sources += [Folder(folder) for folder in ((root,) if root else table.folders)]
-    if not sources:
-        raise InputError("nothing to serve", hint="give --root DIR, --store DIR, or a file with -c")
-    try:
-        host, port = config.host_and_port(listen or table.listen)
-    except ValueError as error:
-        raise InputError(f"--listen: {error}") from error
+    file = config.read(configuration, config.ServeFile) if configuration else config.ServeFile()
+    table = file.http
     show = None if quiet else _Screen(_as_json if as_json else _as_line)
-    limits = Limits(connections=table.connections, idle_seconds=table.idle_seconds)
-    _allow_open_files(table.connections * _DESCRIPTORS_PER_DOWNLOAD + _OTHER_DESCRIPTORS)
-    asyncio.run(_serve(Server(sources, host=host, port=port, on_event=show, limits=limits), sources))
+    with ExitStack() as stack:
+        images = _image_store(file, store or table.store, stack)
+        sources: list[Source] = [images] if images is not None else []
+        sources += [Folder(folder) for folder in ((root,) if root else table.folders)]
+        if not sources and file.dhcp is None:
+            raise InputError("nothing to serve", hint="give --root DIR, --store DIR, or a file with -c")
+        try:
+            host, port = config.host_and_port(listen or table.listen)
+        except ValueError as error:
+            raise InputError(f"--listen: {error}") from error
+        limits = Limits(connections=table.connections, idle_seconds=table.idle_seconds)
+        _allow_open_files(table.connections * _DESCRIPTORS_PER_DOWNLOAD + _OTHER_DESCRIPTORS)
+        server = Server(sources, host=host, port=port, on_event=show, limits=limits) if sources else None
+        stores = [source for source in sources if isinstance(source, Store)]
+        asyncio.run(_serve(server, stores, DhcpService(configuration, file, images, show)))
+
+
+def _image_store(file: config.ServeFile, given: Path | None, stack: ExitStack) -> Store | None:
+    """Where images are published: as given, or for as long as this runs where images must be composed."""
+    if given is not None:
+        return Store(given)
+    if file.dhcp is None or not needs_images(file):
+        return None
+    return Store(Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="httpboot-store-"))))
 
 
 def _allow_open_files(wanted: int) -> None:
@@ -74,16 +92,21 @@ def _allow_open_files(wanted: int) -> None:
         )
 
 
-async def _serve(server: Server, sources: list[Source]) -> None:
-    await server.start()
-    output.err.print(f"listening on {server.address}; Ctrl-C stops", markup=False)
-    sweeping = asyncio.create_task(_sweep([source for source in sources if isinstance(source, Store)]))
+async def _serve(server: Server | None, stores: list[Store], dhcp: DhcpService) -> None:
+    sweeping = asyncio.create_task(_sweep(stores))
     try:
+        if server is not None:
+            await server.start()
+        await dhcp.start(server.port if server is not None else None)
+        if server is not None:
+            output.err.print(f"listening on {server.address}; Ctrl-C stops", markup=False)
         await until_told_to_stop()
         output.err.print("stopping: downloads under way are finished first; Ctrl-C again ends them")
     finally:
         sweeping.cancel()
-        await server.stop()
+        await dhcp.stop()
+        if server is not None:
+            await server.stop()
 
 
 async def _sweep(stores: list[Store]) -> None:
@@ -94,17 +117,17 @@ async def _sweep(stores: list[Store]) -> None:
 
 
 class _Screen:
-    """Requests on standard output, one a line, for as long as someone reads there."""
+    """Requests and DHCP on standard output, one event a line, for as long as someone reads there."""
 
-    def __init__(self, describe: Callable[[Transfer], str]) -> None:
+    def __init__(self, describe: Callable[[Event], str]) -> None:
         self._describe = describe
         self._shown = True
         if isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout.reconfigure(errors="backslashreplace")
 
     def __call__(self, event: Event) -> None:
-        """Show a request that has ended."""
-        if not (self._shown and isinstance(event, Transfer) and event.finished):
+        """Show what has happened; of a request, its end."""
+        if not self._shown or (isinstance(event, Transfer) and not event.finished):
             return
         try:
             sys.stdout.write(self._describe(event) + "\n")
@@ -116,14 +139,22 @@ class _Screen:
             output.err.print(f"warning: standard output: written → {error.strerror}; requests are no longer shown")
 
 
-def _as_line(event: Transfer) -> str:
+def _as_line(event: Event) -> str:
     clock = time.strftime("%H:%M:%S", time.localtime(event.at))
-    asked = f" bytes {event.range}" if event.range else ""
-    return (
-        f"{clock} {event.machine or '-'} {event.peer} {event.method} {event.path or '-'}{asked} → {event.status},"
-        f" {event.sent_bytes} of {event.total_bytes} bytes in {event.elapsed_seconds:.3f} s"
-    )
+    match event:
+        case Reached(machine=machine, stage=stage, detail=detail):
+            return f"{clock} {machine} {stage.value}: {detail}"
+        case Failed(machine=machine, reason=reason):
+            return f"{clock} {machine} {reason}"
+        case Transfer():
+            asked = f" bytes {event.range}" if event.range else ""
+            return (
+                f"{clock} {event.machine or '-'} {event.peer} {event.method} {event.path or '-'}{asked} →"
+                f" {event.status}, {event.sent_bytes} of {event.total_bytes} bytes in {event.elapsed_seconds:.3f} s"
+            )
+        case _:
+            assert_never(event)
 
 
-def _as_json(event: Transfer) -> str:
-    return json.dumps(output.event_as_json(event))
+def _as_json(event: Event) -> str:
+    return json.dumps(output.event_as_json(event), default=output.plain)

@@ -40,9 +40,11 @@ _HOST_NAMES = {Arch.X64: "x86_64", Arch.ARM64: "aarch64"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Specification:
-    """What a machine is made of. network: "user" (QEMU's own, no root needed) or "tap:NAME".
+    """What a machine is made of.
 
-    splash_ms: how long the firmware shows its splash screen before it boots.
+    network: "user" (QEMU's own, no root needed), "tap:NAME", or "shared:PATH": QEMU's own with one more peer on it, at
+    a Unix socket, to which each frame goes with its length before it. namespace: the network namespace to run in, by
+    its name. splash_ms: how long the firmware waits before it boots.
     """
 
     id: str
@@ -52,8 +54,9 @@ class Specification:
     memory_mib: int = 1024
     cpus: int = 1
     network: str = "user"
-    secure_boot: bool = False
+    namespace: str = ""
     splash_ms: int = 0
+    secure_boot: bool = False
 
 
 class Machine:
@@ -166,6 +169,7 @@ class Machine:
         accelerator = accelerator_for(machine.arch)
         secure = ",smm=on" if machine.secure_boot else ""
         options = [
+            *(("ip", "netns", "exec", machine.namespace) if machine.namespace else ()),
             _PROGRAMS[machine.arch][0],
             "-name", f"guest={machine.id}",
             "-pidfile", str(self._folder / _PID_NAME),
@@ -181,7 +185,7 @@ class Machine:
             "-drive", f"if=pflash,format=raw,unit=1,file={_VARIABLES_NAME}",
             "-chardev", f"file,id=console,path={CONSOLE_NAME},append=on", "-serial", "chardev:console",
             "-qmp", f"unix:{_SOCKET_NAME},server=on,wait=off",
-            "-netdev", _network(machine.network),
+            *_network(machine.network),
             # romfile=: the firmware brings its own driver; QEMU's option ROM would put iPXE in front of it.
             "-device", f"virtio-net-pci,netdev=net0,mac={machine.mac},romfile=",
             "-device", "virtio-rng-pci",
@@ -246,13 +250,17 @@ class Machine:
         return pid if str(pid_file).encode() in arguments else None
 
 
-def _network(network: str) -> str:
+def _network(network: str) -> list[str]:
     kind, _, name = network.partition(":")
     if kind == "user" and not name:
-        return "user,id=net0"
+        return ["-netdev", "user,id=net0"]
     if kind == "tap" and name:
-        return f"tap,id=net0,ifname={name},script=no,downscript=no"
-    raise HostError(f"network {network!r}: is neither user nor tap:NAME")
+        return ["-netdev", f"tap,id=net0,ifname={name},script=no,downscript=no"]
+    if kind == "shared" and name:
+        hub = [f"hubport,hubid=0,id={port},netdev={end}" for port, end in (("hub1", "slirp"), ("hub2", "peer"))]
+        ends = ["user,id=slirp", f"stream,id=peer,server=off,addr.type=unix,addr.path={name}", *hub]
+        return [word for each in (*ends, "hubport,hubid=0,id=net0") for word in ("-netdev", each)]
+    raise HostError(f"network {network!r}: is neither user nor tap:NAME nor shared:PATH")
 
 
 @cache

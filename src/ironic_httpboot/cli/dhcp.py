@@ -1,0 +1,80 @@
+"""The DHCP half of `httpboot serve`: from its start over reloads to its end."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from pathlib import Path
+
+from ironic_httpboot import config
+from ironic_httpboot.cli import output, privileges
+from ironic_httpboot.cli.machines import Images, needs_images, policy_of
+from ironic_httpboot.dhcp.policy import Policy
+from ironic_httpboot.dhcp.serve import DhcpServer, Settings
+from ironic_httpboot.errors import BadConfig, HttpBootError
+from ironic_httpboot.events import Sink
+from ironic_httpboot.http.store import Store
+
+
+class DhcpService:
+    """Answers DHCP as a file says; does nothing where the file has no [dhcp]."""
+
+    def __init__(self, path: Path | None, file: config.ServeFile, store: Store | None, on_event: Sink | None) -> None:
+        self._path = path
+        self._file = file
+        self._store = store
+        self._on_event = on_event
+        self._images: Images | None = None
+        self._server: DhcpServer | None = None
+
+    async def start(self, http_port: int | None) -> None:
+        """Compose what must be composed, listen, and become the user that is to go on. Raises HttpBootError."""
+        table = self._file.dhcp
+        if table is None:
+            return
+        user = privileges.find(table.user) if table.user else None
+        if self._store is not None and http_port is not None:
+            self._images = Images(self._store, http_port)
+        server = DhcpServer(
+            Settings(
+                interfaces=table.interfaces,
+                families=table.families,
+                policy=self._policy(self._file),
+                lease_file=table.lease_file,
+            ),
+            self._on_event,
+        )
+        await server.start()
+        self._server = server
+        output.err.print(f"answering DHCP as {table.mode} on {', '.join(server.listening)}", markup=False)
+        if user is not None:
+            server.hand_to(user.pw_uid, user.pw_gid)
+            privileges.become(user)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._reload)
+
+    async def stop(self) -> None:
+        """Stop answering."""
+        if self._server is not None:
+            await self._server.stop()
+
+    def _reload(self) -> None:
+        """Read the file again. What is wrong with it is said, and then all stays as it was."""
+        if self._path is None or self._server is None:
+            return
+        try:
+            file = config.read(self._path, config.ServeFile)
+            if file.dhcp is None:
+                raise BadConfig(f"{self._path}: has no [dhcp] any more", hint="stop the server instead")
+            self._server.reload(self._policy(file))
+            self._file = file
+        except HttpBootError as error:
+            output.err.print(f"not reloaded: {error}", markup=False)
+            return
+        output.err.print("reloaded: machines, networks and URLs; other settings take a restart", markup=False)
+
+    def _policy(self, file: config.ServeFile) -> Policy:
+        if file.dhcp is None:
+            raise BadConfig("the file has no [dhcp]")
+        if self._images is None and needs_images(file):
+            raise BadConfig("machine.kernel: there was no store when this started", hint="restart, or set http.store")
+        return policy_of(file, file.dhcp, self._images)

@@ -1,0 +1,110 @@
+"""From a configuration file to what a DHCP server answers by: machines, networks, and the images composed for them.
+
+Knows both the file's tables and the policy's values. Refuses to know sockets and signals.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+
+from ironic_httpboot import config
+from ironic_httpboot.dhcp.policy import SERVER_MARK, Boot, Machine, Machines, Mode, Policy, Subnet
+from ironic_httpboot.errors import BadConfig
+from ironic_httpboot.http.store import Publication, Store
+from ironic_httpboot.image.compose import compose
+from ironic_httpboot.model import BootRecipe, Chain, Container
+
+
+class Images:
+    """What was composed and published for machines, so that a reload does it again only where something changed."""
+
+    def __init__(self, store: Store, http_port: int) -> None:
+        """http_port: where the store is served from."""
+        self._store = store
+        self._port = http_port
+        self._published: dict[config.BootedMachineTable, Publication] = {}
+
+    def url_for(self, table: config.BootedMachineTable) -> str:
+        """The URL of a machine's image, which is composed if it is not there. Raises BadRecipe, HostError."""
+        found = self._published.get(table)
+        if found is None:
+            recipe = recipe_of(table)
+            name = name_of(table)
+            found = self._store.publish(compose(recipe), name=f"{name}{recipe.kind.suffix}", machine=name)
+            self._published[table] = found
+        return f"http://{SERVER_MARK}:{self._port}{found.path}"
+
+    def keep(self, tables: Sequence[config.BootedMachineTable]) -> None:
+        """Withdraw what belongs to none of these machines."""
+        for table in set(self._published) - set(tables):
+            self._store.withdraw(self._published.pop(table))
+
+
+def needs_images(file: config.ServeFile) -> bool:
+    """Whether something must be composed."""
+    return any(table.kernel is not None for table in file.machine)
+
+
+def recipe_of(table: config.BootedMachineTable) -> BootRecipe:
+    """What a machine's image is composed from."""
+    if table.kernel is None:
+        raise BadConfig(f"machine {name_of(table)}: has no kernel")
+    unified = table.payload is config.Payload.UKI
+    return BootRecipe(
+        arch=table.arch,
+        chain=Chain.UKI if unified else table.chain,
+        container=Container.EFI if unified else Container.ISO,
+        kernel=table.kernel,
+        initrds=table.initrds,
+        cmdline=table.cmdline,
+    )
+
+
+def name_of(table: config.BootedMachineTable) -> str:
+    """What a machine is called: as given, else as it is known."""
+    return table.name or (table.mac or table.uuid or table.duid or "").replace(":", "-").lower()
+
+
+def policy_of(file: config.ServeFile, table: config.DhcpTable, images: Images | None) -> Policy:
+    """What the server answers by. images: where one must be composed. Raises BadConfig, BadRecipe, HostError."""
+    default = Boot(url=table.url, loaders=table.loaders, script=table.script)
+    machines = Machines((_machine(each, default, images) for each in file.machine), default=default)
+    if images is not None:
+        images.keep(file.machine)
+    if table.mode == "server" and not file.subnet:
+        raise BadConfig("dhcp.mode: is server, but there is no [[subnet]]", hint="add one with network and ranges")
+    return Policy(
+        mode=Mode(table.mode),
+        machines=machines,
+        subnets=[_subnet(each) for each in file.subnet],
+        unknown=table.unknown == "default",
+    )
+
+
+def _machine(table: config.BootedMachineTable, default: Boot, images: Images | None) -> Machine:
+    """A machine without a URL or recipe of its own boots what unknown ones do."""
+    boot = default
+    if table.kernel is not None and images is not None:
+        boot = Boot(url=images.url_for(table), script=table.script)
+    elif table.url is not None or table.script is not None:
+        boot = Boot(url=table.url or default.url, script=table.script or default.script)
+    return Machine(
+        name=name_of(table),
+        mac=bytes.fromhex(table.mac.replace(":", "")) if table.mac else b"",
+        uuid=uuid.UUID(table.uuid) if table.uuid else None,
+        duid=bytes.fromhex(table.duid.replace(":", "")) if table.duid else b"",
+        boot=boot,
+        addresses=table.addresses,
+    )
+
+
+def _subnet(table: config.SubnetTable) -> Subnet:
+    return Subnet(
+        network=table.network,
+        ranges=table.ranges,
+        router=table.router,
+        dns=table.dns,
+        domain=table.domain,
+        lease_seconds=table.lease_seconds,
+    )

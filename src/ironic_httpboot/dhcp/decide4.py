@@ -1,0 +1,345 @@
+"""One DHCPv4 message in, one answer out, or the reason why there is none.
+
+Knows the server's side of RFC 2131, what firmware makes of an offer, and relays (RFC 3046). Refuses to know sockets and
+clocks. The destination is a value too, so that a capture replays through the whole decision.
+
+Answers to machines without an address are broadcast, whether they ask for it or not: UEFI firmware hears no unicast to
+an address that it does not have yet (OVMF 2022.11), and clients that ask for unicast (dhclient, udhcpc) read raw frames
+and hear a broadcast as well. So no raw socket is needed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import IPv4Address
+
+from ironic_httpboot.dhcp.client import Client, Wants, identify4
+from ironic_httpboot.dhcp.iana import (
+    BROADCAST_FLAG,
+    CLIENT_PORT4,
+    HOP_LIMIT4,
+    HTTP_CLIENT,
+    PXE_CLIENT,
+    SERVER_PORT4,
+    Kind4,
+    Op,
+    Option4,
+    RelaySuboption,
+)
+from ironic_httpboot.dhcp.leases import Leases
+from ironic_httpboot.dhcp.message4 import UNSPECIFIED, Message4, addresses, pack_addresses, suboptions, with_options
+from ironic_httpboot.dhcp.policy import Boot, Ignore, Machine, Mode, Policy, Subnet
+from ironic_httpboot.errors import MalformedMessage
+
+BROADCAST = IPv4Address("255.255.255.255")
+_RENEWAL_SHARE, _REBINDING_SHARE = 0.5, 0.875
+"""RFC 2131 §4.4.5."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply4:
+    """An answer. kind and client: for logs. url_sent: whether it tells what to boot."""
+
+    address: IPv4Address
+    port: int
+    message: Message4
+    kind: Kind4
+    client: Client
+    machine: Machine | None
+    url_sent: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """A message with everything that was found out about it."""
+
+    message: Message4
+    client: Client
+    machine: Machine | None
+    boot: Boot | None
+    subnet: Subnet | None
+    server: IPv4Address
+    policy: Policy
+    leases: Leases
+    now: float
+
+    @property
+    def own(self) -> int | None:
+        """The address that is reserved for this machine here, as a number."""
+        if self.machine is None or self.subnet is None:
+            return None
+        return next((int(each) for each in self.machine.addresses if self.subnet.holds(each)), None)
+
+    @property
+    def ranges(self) -> list[tuple[int, int]]:
+        return [(int(first), int(last)) for first, last in self.subnet.ranges] if self.subnet else []
+
+    def may_have(self, address: IPv4Address) -> bool:
+        """Whether the address is one of ours to give to this machine."""
+        return self.subnet is not None and (int(address) == self.own or self.subnet.leases(address))
+
+
+def decide4(message: Message4, server: IPv4Address, policy: Policy, leases: Leases, now: float) -> Reply4 | Ignore:
+    """Answer one message.
+
+    server: our address where it arrived. now: seconds since the epoch. Leases change where a client takes, extends or
+    gives back an address; what must be written down before the answer leaves stands in `leases.changes`.
+    """
+    if message.op != Op.REQUEST:
+        return Ignore("it is an answer, not a question")
+    if message.kind is None:
+        return Ignore("it is BOOTP: has no option 53")
+    if message.hops > HOP_LIMIT4:
+        return Ignore(f"{message.hops} relays passed it on, more than {HOP_LIMIT4}: a loop")
+    client = identify4(message)
+    if len(client.key) <= 1:
+        return Ignore("it names no hardware address and no client identifier")
+    try:
+        subnet = policy.subnet_of(_link(message, server))
+        override = _relay_suboption(message, RelaySuboption.SERVER_ID_OVERRIDE)
+    except MalformedMessage as error:
+        return Ignore(f"option 82: {error.message}")
+    if message.giaddr != UNSPECIFIED and subnet is None:
+        return Ignore(f"relay {message.giaddr} is on none of our networks")
+    if override is not None and len(override) == 4:
+        server = IPv4Address(override)
+    machine = policy.machines.find(client)
+    if machine is None and not policy.unknown:
+        return Ignore('the machine is not known, and dhcp.unknown is "ignore"')
+    boot = policy.boot_for(machine)
+    question = _Question(message, client, machine, boot, subnet, server, policy, leases, now)
+    return _proxy(question) if policy.mode is Mode.PROXY else _serve(question)
+
+
+def _link(message: Message4, server: IPv4Address) -> IPv4Address:
+    """An address of the network that the client is on (RFC 3527 before giaddr)."""
+    if message.giaddr == UNSPECIFIED:
+        return server
+    selected = _relay_suboption(message, RelaySuboption.LINK_SELECTION)
+    return IPv4Address(selected) if selected is not None and len(selected) == 4 else message.giaddr
+
+
+def _relay_suboption(message: Message4, code: int) -> bytes | None:
+    data = message.by_code.get(Option4.RELAY_AGENT)
+    return next((each.data for each in suboptions(data) if each.code == code), None) if data else None
+
+
+def _proxy(question: _Question) -> Reply4 | Ignore:
+    client = question.client
+    if client.wants not in (Wants.URL, Wants.SCRIPT):
+        return Ignore(f"a proxy answers HTTPClient and iPXE only: {_vendor_class(client)}")
+    kind = question.message.kind
+    if kind not in (Kind4.DISCOVER, Kind4.INFORM):
+        return Ignore(f"a proxy answers DISCOVER and INFORM, not {_name(kind)}")
+    if question.boot is None or question.boot.url_for(client, question.server) is None:
+        return Ignore(_no_url(question))
+    return _answer(question, Kind4.OFFER if kind == Kind4.DISCOVER else Kind4.ACK, UNSPECIFIED)
+
+
+def _serve(question: _Question) -> Reply4 | Ignore:
+    match question.message.kind:
+        case Kind4.DISCOVER:
+            return _discover(question)
+        case Kind4.REQUEST:
+            return _request(question)
+        case Kind4.INFORM if question.message.ciaddr != UNSPECIFIED:
+            return _answer(question, Kind4.ACK, UNSPECIFIED)
+        case Kind4.RELEASE:
+            had = question.leases.release(question.client.key, int(question.message.ciaddr), question.now)
+            return Ignore(f"{question.message.ciaddr} is given back" if had else "it gives back what it does not have")
+        case Kind4.DECLINE:
+            return _decline(question)
+        case kind:
+            return Ignore(f"{_name(kind)} is nothing that a server answers")
+
+
+def _discover(question: _Question) -> Reply4 | Ignore:
+    if question.subnet is None:
+        return Ignore(f"no network is configured that holds {question.server}")
+    found = question.leases.offer(
+        question.client.key, question.ranges, question.now, wanted=_wanted(question.message), own=question.own
+    )
+    if found is None:
+        return Ignore(f"no address of {question.subnet.network} is free")
+    return _answer(question, Kind4.OFFER, IPv4Address(found))
+
+
+def _request(question: _Question) -> Reply4 | Ignore:
+    message, client, leases = question.message, question.client, question.leases
+    chosen = message.by_code.get(Option4.SERVER_ID)
+    wanted = _wanted(message)
+    if chosen is not None and chosen != question.server.packed:
+        held = leases.remembered(client.key)
+        if held is not None and leases.held(client.key, question.now) is None:
+            leases.release(client.key, held, question.now)
+        return Ignore("it took another server's offer")
+    if chosen is not None and wanted is None:
+        return Ignore("it took an offer without saying which address")
+    address = IPv4Address(wanted) if wanted is not None else message.ciaddr
+    if address == UNSPECIFIED:
+        return Ignore("it asks for no address")
+    if not question.may_have(address):
+        return _refuse(question, f"{address} is not to be had here")
+    if not leases.available(int(address), client.key, question.now):
+        return _refuse(question, f"{address} is another's")
+    if leases.remembered(client.key) != int(address) and chosen is None:
+        # RFC 2131 §4.3.2: what another server may have leased is not for us to deny.
+        return Ignore(f"nothing is known of its lease of {address}")
+    leases.bind(client.key, int(address), question.now, _lease_seconds(question))
+    return _answer(question, Kind4.ACK, address)
+
+
+def _decline(question: _Question) -> Ignore:
+    wanted = _wanted(question.message)
+    if wanted is None or not question.leases.decline(question.client.key, wanted, question.now):
+        return Ignore("it declines what it was not given")
+    return Ignore(f"{IPv4Address(wanted)} is in use by another machine: nobody gets it for a while")
+
+
+def _refuse(question: _Question, why: str) -> Reply4:
+    """NAK: by broadcast, so that also a machine hears it that has the wrong address (RFC 2131 §4.3.2)."""
+    message = question.message
+    options: dict[int, bytes] = {
+        Option4.KIND: bytes((Kind4.NAK,)),
+        Option4.SERVER_ID: question.server.packed,
+        Option4.MESSAGE: why.encode(),
+        **_echoed(message),
+    }
+    relayed = message.giaddr != UNSPECIFIED
+    answer = with_options(
+        Message4(
+            op=Op.REPLY,
+            xid=message.xid,
+            htype=message.htype,
+            hlen=message.hlen,
+            flags=message.flags | BROADCAST_FLAG if relayed else message.flags,
+            giaddr=message.giaddr,
+            chaddr=message.chaddr,
+        ),
+        options,
+    )
+    return Reply4(
+        address=message.giaddr if relayed else BROADCAST,
+        port=SERVER_PORT4 if relayed else CLIENT_PORT4,
+        message=answer,
+        kind=Kind4.NAK,
+        client=question.client,
+        machine=question.machine,
+        url_sent=False,
+    )
+
+
+def _answer(question: _Question, kind: Kind4, yiaddr: IPv4Address) -> Reply4:
+    """OFFER or ACK. Option 82 comes last (RFC 3046 §2.2)."""
+    message = question.message
+    options: dict[int, bytes] = {Option4.KIND: bytes((kind,)), Option4.SERVER_ID: question.server.packed}
+    if question.subnet is not None and question.policy.mode is Mode.SERVER:
+        options |= _network_options(question, question.subnet, leased=yiaddr != UNSPECIFIED)
+    url = question.boot.url_for(question.client, question.server) if question.boot else None
+    if url is not None:
+        options |= _boot_options(question.client, url)
+        if (machine_id := message.by_code.get(Option4.MACHINE_ID)) is not None:
+            options[Option4.MACHINE_ID] = machine_id
+    options |= _echoed(message)
+    answer = Message4(
+        op=Op.REPLY,
+        xid=message.xid,
+        htype=message.htype,
+        hlen=message.hlen,
+        flags=message.flags,
+        ciaddr=message.ciaddr if kind is Kind4.ACK else UNSPECIFIED,
+        yiaddr=yiaddr,
+        siaddr=question.server if url is not None else UNSPECIFIED,
+        giaddr=message.giaddr,
+        chaddr=message.chaddr,
+        options=(),
+    )
+    largest = message.by_code.get(Option4.LARGEST_MESSAGE, b"")
+    # The client counts IP and UDP header as well (RFC 2132 §9.10).
+    room = int.from_bytes(largest) - 28 if len(largest) == 2 else 0
+    address, port = _destination(message)
+    return Reply4(
+        address=address,
+        port=port,
+        message=with_options(answer, options, max(room, 548)),
+        kind=kind,
+        client=question.client,
+        machine=question.machine,
+        url_sent=url is not None,
+    )
+
+
+def _network_options(question: _Question, subnet: Subnet, *, leased: bool) -> dict[int, bytes]:
+    options: dict[int, bytes] = {}
+    if leased:
+        seconds = _lease_seconds(question)
+        options[Option4.LEASE_SECONDS] = seconds.to_bytes(4)
+        options[Option4.RENEWAL_SECONDS] = int(seconds * _RENEWAL_SHARE).to_bytes(4)
+        options[Option4.REBINDING_SECONDS] = int(seconds * _REBINDING_SHARE).to_bytes(4)
+    options[Option4.SUBNET_MASK] = IPv4Address(int(subnet.network.netmask)).packed
+    if subnet.router is not None:
+        options[Option4.ROUTERS] = subnet.router.packed
+    servers = [each for each in subnet.dns if isinstance(each, IPv4Address)]
+    if servers:
+        options[Option4.DNS_SERVERS] = pack_addresses(servers)
+    if subnet.domain:
+        options[Option4.DOMAIN_NAME] = subnet.domain.encode("ascii")
+    return options
+
+
+def _boot_options(client: Client, url: str) -> dict[int, bytes]:
+    """Option 60 by which firmware knows that the offer is meant for it, and the URL with a NUL at its end."""
+    options: dict[int, bytes] = {}
+    if client.vendor_class.startswith(HTTP_CLIENT):
+        options[Option4.VENDOR_CLASS] = HTTP_CLIENT
+    elif client.vendor_class.startswith(PXE_CLIENT):
+        options[Option4.VENDOR_CLASS] = PXE_CLIENT
+    options[Option4.BOOT_FILE] = url.encode("ascii") + b"\0"
+    return options
+
+
+def _echoed(message: Message4) -> dict[int, bytes]:
+    """What goes back as it came: the client identifier (RFC 6842) and the relay's information (RFC 3046 §2.2)."""
+    codes = (Option4.CLIENT_ID, Option4.RELAY_AGENT)
+    return {code: message.by_code[code] for code in codes if code in message.by_code}
+
+
+def _destination(message: Message4) -> tuple[IPv4Address, int]:
+    if message.giaddr != UNSPECIFIED:
+        return message.giaddr, SERVER_PORT4
+    if message.ciaddr != UNSPECIFIED:
+        return message.ciaddr, CLIENT_PORT4
+    return BROADCAST, CLIENT_PORT4
+
+
+def _wanted(message: Message4) -> int | None:
+    data = message.by_code.get(Option4.REQUESTED_ADDRESS, b"")
+    return int(addresses(data)[0]) if len(data) == 4 else None
+
+
+def _lease_seconds(question: _Question) -> int:
+    return question.subnet.lease_seconds if question.subnet else 0
+
+
+def _no_url(question: _Question) -> str:
+    if question.boot is None:
+        return "nothing is configured for it to boot"
+    if question.client.wants is Wants.SCRIPT:
+        return "no script is configured for iPXE"
+    return f"no URL is configured for architecture {question.client.arch_label or question.client.architecture}"
+
+
+def _vendor_class(client: Client) -> str:
+    return f'option 60 is "{printable(client.vendor_class)}"' if client.vendor_class else "it has no option 60"
+
+
+def printable(data: bytes) -> str:
+    """Bytes from the network, for a log."""
+    return "".join(chr(byte) if 0x20 <= byte < 0x7F else "." for byte in data[:80])
+
+
+def _name(kind: int | None) -> str:
+    return _KIND_NAMES.get(kind or 0, f"message type {kind}")
+
+
+_KIND_NAMES = {kind.value: kind.name for kind in Kind4}

@@ -1,0 +1,339 @@
+"""One DHCPv6 message in, one answer out, or the reason why there is none.
+
+Knows the server's side of RFC 8415, what firmware makes of an ADVERTISE, and chains of relays. Refuses to know sockets
+and clocks. The destination is a value too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from ipaddress import IPv6Address
+
+from ironic_httpboot.dhcp import message6
+from ironic_httpboot.dhcp.client import Client, Wants, identify6
+from ironic_httpboot.dhcp.iana import (
+    CLIENT_PORT6,
+    HOP_LIMIT6,
+    HTTP_CLIENT,
+    SERVER_PORT6,
+    Kind6,
+    Option6,
+    Status6,
+)
+from ironic_httpboot.dhcp.leases import Leases
+from ironic_httpboot.dhcp.message6 import AnyMessage6, IaAddress, IaNa, Message6, Option, Relay6
+from ironic_httpboot.dhcp.policy import Boot, Ignore, Machine, Mode, Policy, Subnet
+from ironic_httpboot.errors import MalformedMessage
+
+UNSPECIFIED = IPv6Address(0)
+_PREFERRED_SHARE = 0.625
+_RENEW_SHARE, _REBIND_SHARE = 0.5, 0.8
+"""Of the preferred lifetime (RFC 8415 §21.4)."""
+_FOR_ONE_SERVER = (Kind6.REQUEST, Kind6.RENEW, Kind6.RELEASE, Kind6.DECLINE)
+_FOR_ANY_SERVER = (Kind6.SOLICIT, Kind6.CONFIRM, Kind6.REBIND)
+_MOST_ASSOCIATIONS = 16
+"""A message may name more; a machine has one for each interface that it configures."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrival6:
+    """Where a message came in. server: our address there, of the network's own if there is one. duid: ours."""
+
+    peer: IPv6Address
+    server: IPv6Address
+    duid: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply6:
+    """An answer. kind and client: for logs. url_sent: whether it tells what to boot."""
+
+    address: IPv6Address
+    port: int
+    message: AnyMessage6
+    kind: Kind6
+    client: Client
+    machine: Machine | None
+    url_sent: bool
+    leased: tuple[IPv6Address, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    message: Message6
+    client: Client
+    machine: Machine | None
+    boot: Boot | None
+    subnet: Subnet | None
+    arrival: Arrival6
+    policy: Policy
+    leases: Leases
+    now: float
+
+    @property
+    def kind(self) -> int:
+        return self.message.kind
+
+    @property
+    def ranges(self) -> list[tuple[int, int]]:
+        return [(int(first), int(last)) for first, last in self.subnet.ranges] if self.subnet else []
+
+    @property
+    def own(self) -> int | None:
+        if self.machine is None or self.subnet is None:
+            return None
+        return next((int(each) for each in self.machine.addresses if self.subnet.holds(each)), None)
+
+    def key(self, ia: IaNa) -> bytes:
+        return self.client.duid + ia.iaid.to_bytes(4)
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """A message to a client, yet without a way to it."""
+
+    kind: Kind6
+    options: tuple[Option, ...]
+    leased: tuple[IPv6Address, ...] = ()
+
+
+def decide6(message: AnyMessage6, arrival: Arrival6, policy: Policy, leases: Leases, now: float) -> Reply6 | Ignore:
+    """Answer one message, a client's or a relay's; see decide4 for leases."""
+    try:
+        inner, relays = _unwrap(message)
+        peer = relays[-1].peer_address if relays else arrival.peer
+        client = identify6(inner, relays, peer)
+        link = next((each.link_address for each in reversed(relays) if each.link_address != UNSPECIFIED), None)
+        subnet = policy.subnet_of(link or arrival.server)
+        if link is not None and subnet is None:
+            return Ignore(f"the relay's link {link} is on none of our networks")
+        if why := _unacceptable(inner, arrival.duid):
+            return Ignore(why)
+        machine = policy.machines.find(client)
+        if machine is None and not policy.unknown:
+            return Ignore('the machine is not known, and dhcp.unknown is "ignore"')
+        boot = policy.boot_for(machine)
+        question = _Question(inner, client, machine, boot, subnet, arrival, policy, leases, now)
+        answer = _proxy(question) if policy.mode is Mode.PROXY else _serve(question)
+    except MalformedMessage as error:
+        return Ignore(error.message)
+    if isinstance(answer, Ignore):
+        return answer
+    url = _url(question) if answer.kind in (Kind6.ADVERTISE, Kind6.REPLY) else None
+    return Reply6(
+        address=arrival.peer,
+        port=SERVER_PORT6 if relays else CLIENT_PORT6,
+        message=_wrap(Message6(kind=answer.kind, transaction=inner.transaction, options=answer.options), relays),
+        kind=answer.kind,
+        client=client,
+        machine=machine,
+        url_sent=url is not None and any(option.code == Option6.BOOT_URL for option in answer.options),
+        leased=answer.leased,
+    )
+
+
+def _unwrap(message: AnyMessage6) -> tuple[Message6, list[Relay6]]:
+    """The client's message and the relays that passed it on, the outermost first. Raises MalformedMessage."""
+    relays: list[Relay6] = []
+    while isinstance(message, Relay6):
+        if message.kind != Kind6.RELAY_FORWARD:
+            raise MalformedMessage("it is a server's answer to a relay, not a question")
+        if message.hop_count > HOP_LIMIT6 or len(relays) > HOP_LIMIT6:
+            raise MalformedMessage(f"more than {HOP_LIMIT6} relays passed it on: a loop")
+        relays.append(message)
+        if message.relayed is None:
+            raise MalformedMessage("a relay passed on nothing")
+        message = message6.decode(message.relayed)
+    return message, relays
+
+
+def _wrap(message: AnyMessage6, relays: Sequence[Relay6]) -> AnyMessage6:
+    """The way back: each relay gets its own addresses, and the interface that it named (RFC 8415 §19.3)."""
+    for relay in reversed(relays):
+        interface = relay.get(Option6.INTERFACE_ID)
+        named = (Option(Option6.INTERFACE_ID, interface),) if interface is not None else ()
+        message = Relay6(
+            kind=Kind6.RELAY_REPLY,
+            hop_count=relay.hop_count,
+            link_address=relay.link_address,
+            peer_address=relay.peer_address,
+            options=(*named, Option(Option6.RELAY_MESSAGE, message6.encode(message))),
+        )
+    return message
+
+
+def _unacceptable(message: Message6, duid: bytes) -> str | None:
+    """Why a server must not look at a message further (RFC 8415 §16)."""
+    server = message.get(Option6.SERVER_ID)
+    if message.kind in _FOR_ONE_SERVER:
+        if server is None:
+            return "it names no server"
+        if server != duid:
+            return "it is for another server"
+    elif message.kind in _FOR_ANY_SERVER:
+        if server is not None:
+            return "it names a server, which it must not"
+    elif message.kind == Kind6.INFORMATION_REQUEST:
+        if server is not None and server != duid:
+            return "it is for another server"
+        return None
+    else:
+        return f"message type {message.kind} is nothing that a server answers"
+    return None if message.get(Option6.CLIENT_ID) else "it names no client"
+
+
+def _proxy(question: _Question) -> _Answer | Ignore:
+    """An ADVERTISE without addresses: firmware then takes the address from another server (EDK2, 2026-08)."""
+    if question.client.wants not in (Wants.URL, Wants.SCRIPT):
+        return Ignore("a proxy answers HTTPClient and iPXE only")
+    if question.kind not in (Kind6.SOLICIT, Kind6.INFORMATION_REQUEST):
+        return Ignore(f"a proxy answers SOLICIT and INFORMATION_REQUEST, not {Kind6(question.kind).name}")
+    if _url(question) is None:
+        return Ignore("nothing is configured for it to boot")
+    kind = Kind6.ADVERTISE if question.kind == Kind6.SOLICIT else Kind6.REPLY
+    return _Answer(kind, (*_identities(question), *_boot_options(question)))
+
+
+def _serve(question: _Question) -> _Answer | Ignore:
+    if question.subnet is None and question.kind != Kind6.INFORMATION_REQUEST:
+        return Ignore(f"no network is configured that holds {question.arrival.server}")
+    associations = _associations(question.message)
+    match question.kind:
+        case Kind6.SOLICIT:
+            rapid = question.message.get(Option6.RAPID_COMMIT) is not None
+            return _give(question, associations, bound=rapid, rapid=rapid)
+        case Kind6.REQUEST:
+            return _give(question, associations, bound=True)
+        case Kind6.RENEW | Kind6.REBIND:
+            return _extend(question, associations)
+        case Kind6.CONFIRM:
+            return _confirm(question, associations)
+        case Kind6.RELEASE | Kind6.DECLINE:
+            return _take_back(question, associations)
+        case _:
+            return _Answer(Kind6.REPLY, (*_identities(question), *_network_options(question), *_boot_options(question)))
+
+
+def _associations(message: Message6) -> list[IaNa]:
+    return [message6.decode_ia(data) for data in message.all(Option6.IA_NA)[:_MOST_ASSOCIATIONS]]
+
+
+def _give(question: _Question, associations: list[IaNa], *, bound: bool, rapid: bool = False) -> _Answer:
+    """Addresses for each association: offered, or leased at once."""
+    options: list[Option] = []
+    leased: list[IPv6Address] = []
+    for ia in associations:
+        wanted = ia.addresses[0].address if ia.addresses else None
+        found = question.leases.offer(
+            question.key(ia),
+            question.ranges,
+            question.now,
+            wanted=int(wanted) if wanted is not None else None,
+            own=question.own,
+        )
+        if found is None:
+            options.append(_ia(ia, message6.status(Status6.NO_ADDRESSES, "no address is free")))
+            continue
+        if bound:
+            question.leases.bind(question.key(ia), found, question.now, _valid_seconds(question))
+        leased.append(IPv6Address(found))
+        options.append(_ia_with(question, ia, IPv6Address(found)))
+    if rapid:
+        options.append(Option(Option6.RAPID_COMMIT, b""))
+    kind = Kind6.REPLY if bound else Kind6.ADVERTISE
+    return _Answer(kind, _whole(question, options), tuple(leased))
+
+
+def _extend(question: _Question, associations: list[IaNa]) -> _Answer | Ignore:
+    """RENEW and REBIND. What is not known here another server may have given, which a REBIND is for as well."""
+    options: list[Option] = []
+    leased: list[IPv6Address] = []
+    for ia in associations:
+        key = question.key(ia)
+        held = question.leases.remembered(key)
+        if held is None or not question.leases.available(held, key, question.now) or not _ours(question, held):
+            if question.kind == Kind6.REBIND:
+                continue
+            options.append(_ia(ia, message6.status(Status6.NO_BINDING, "nothing is known of this lease")))
+            continue
+        question.leases.bind(key, held, question.now, _valid_seconds(question))
+        leased.append(IPv6Address(held))
+        gone = [each.address for each in ia.addresses if int(each.address) != held]
+        options.append(_ia_with(question, ia, IPv6Address(held), gone))
+    if not options:
+        return Ignore("nothing is known of its leases")
+    return _Answer(Kind6.REPLY, _whole(question, options), tuple(leased))
+
+
+def _confirm(question: _Question, associations: list[IaNa]) -> _Answer | Ignore:
+    addresses = [each.address for ia in associations for each in ia.addresses]
+    if not addresses:
+        return Ignore("it asks about no address")
+    here = all(question.subnet is not None and question.subnet.holds(address) for address in addresses)
+    status = message6.status(Status6.SUCCESS if here else Status6.NOT_ON_LINK)
+    return _Answer(Kind6.REPLY, (*_identities(question), status))
+
+
+def _take_back(question: _Question, associations: list[IaNa]) -> _Answer:
+    """RELEASE and DECLINE. Unanswered, firmware waits 45 s and more after its download (OVMF 2022.11)."""
+    leases = question.leases
+    act = leases.release if question.kind == Kind6.RELEASE else leases.decline
+    options: list[Option] = []
+    for ia in associations:
+        had = [act(question.key(ia), int(each.address), question.now) for each in ia.addresses]
+        if not any(had):
+            options.append(_ia(ia, message6.status(Status6.NO_BINDING, "nothing is known of this lease")))
+    return _Answer(Kind6.REPLY, (*_identities(question), message6.status(Status6.SUCCESS), *options))
+
+
+def _whole(question: _Question, options: list[Option]) -> tuple[Option, ...]:
+    return (*_identities(question), *options, *_network_options(question), *_boot_options(question))
+
+
+def _identities(question: _Question) -> tuple[Option, ...]:
+    server = Option(Option6.SERVER_ID, question.arrival.duid)
+    client = question.message.get(Option6.CLIENT_ID)
+    return (server,) if client is None else (Option(Option6.CLIENT_ID, client), server)
+
+
+def _network_options(question: _Question) -> tuple[Option, ...]:
+    servers = [each for each in question.subnet.dns if isinstance(each, IPv6Address)] if question.subnet else []
+    return (Option(Option6.DNS_SERVERS, b"".join(each.packed for each in servers)),) if servers else ()
+
+
+def _boot_options(question: _Question) -> tuple[Option, ...]:
+    """The URL, and the vendor class without which firmware drops the answer (OVMF 2022.11)."""
+    url = _url(question)
+    if url is None:
+        return ()
+    options = [Option(Option6.BOOT_URL, url.encode("ascii"))]
+    if question.client.vendor_class.startswith(HTTP_CLIENT):
+        options.append(Option(Option6.VENDOR_CLASS, message6.http_client_class(HTTP_CLIENT)))
+    return tuple(options)
+
+
+def _url(question: _Question) -> str | None:
+    return question.boot.url_for(question.client, question.arrival.server) if question.boot else None
+
+
+def _ours(question: _Question, address: int) -> bool:
+    return address == question.own or any(first <= address <= last for first, last in question.ranges)
+
+
+def _ia(ia: IaNa, *inside: Option, t1: int = 0, t2: int = 0) -> Option:
+    return Option(Option6.IA_NA, message6.encode_ia(IaNa(iaid=ia.iaid, t1=t1, t2=t2, options=inside)))
+
+
+def _ia_with(question: _Question, ia: IaNa, address: IPv6Address, gone: Sequence[IPv6Address] = ()) -> Option:
+    """An association with its address. gone: addresses that the client is to stop using. Preferred ≤ valid always."""
+    valid = _valid_seconds(question)
+    preferred = int(valid * _PREFERRED_SHARE)
+    inside = [IaAddress(address=address, preferred=preferred, valid=valid)]
+    inside += [IaAddress(address=each, preferred=0, valid=0) for each in gone]
+    options = [Option(Option6.IA_ADDRESS, message6.encode_address(each)) for each in inside]
+    return _ia(ia, *options, t1=int(preferred * _RENEW_SHARE), t2=int(preferred * _REBIND_SHARE))
+
+
+def _valid_seconds(question: _Question) -> int:
+    return question.subnet.lease_seconds if question.subnet else 0

@@ -1,0 +1,136 @@
+"""The file that keeps leases across restarts, crashes and `kill -9`.
+
+Knows how lines are appended in one write each time, and how the file is written anew when most of it is old. Refuses to
+know what the lines mean beyond `leases`. What was appended survives the end of the process, however it comes; against
+a loss of power it is as good as the file system, like the lease files of dnsmasq and Kea.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from ironic_httpboot.dhcp.leases import FILE_HEADER, Leases, decode_line, encode_line
+from ironic_httpboot.errors import HostError, MalformedMessage
+
+_LOG = logging.getLogger(__name__)
+
+_SPARE_LINES = 10_000
+
+
+class LeaseFile:
+    """One file for both families. Only one process may use it at a time."""
+
+    def __init__(self, path: Path, tables: Iterable[Leases]) -> None:
+        """tables: filled from the file by `open`."""
+        self._path = path
+        self._tables = {table.version: table for table in tables}
+        self._handle = -1
+        self._size = 0
+        self._lines = 0
+
+    def open(self) -> None:
+        """Read what is there and make the file short. Raises HostError, naming the line that is no lease."""
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._handle = self._locked(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644))
+            text = self._path.read_text("ascii")
+        except OSError as error:
+            raise HostError(f"{self._path}: opened as lease file → {error.strerror}") from error
+        except UnicodeDecodeError as error:
+            raise HostError(f"{self._path}: is no lease file: {error.reason}") from error
+        self._replay(text)
+        self._rewrite()
+
+    def close(self) -> None:
+        """Give the file up."""
+        if self._handle >= 0:
+            os.close(self._handle)
+            self._handle = -1
+
+    def hand_to(self, user: int, group: int) -> None:
+        """Let a user go on with the file, who must be able to write its folder too, where it is written anew."""
+        os.chown(self._path, user, group)
+
+    def save(self) -> None:
+        """Append what changed. Must be called before an answer leaves that promises it. Raises HostError."""
+        lines = []
+        for version, table in self._tables.items():
+            if table.changes:
+                lines += [encode_line(version, lease) for lease in table.changes]
+                table.changes.clear()
+        if not lines:
+            return
+        self._append("".join(lines).encode("ascii"))
+        self._lines += len(lines)
+        if self._lines > _SPARE_LINES + 4 * sum(map(len, self._tables.values())):
+            self._shorten()
+
+    def _shorten(self) -> None:
+        try:
+            self._rewrite()
+        except HostError as error:
+            # The leases are safe: only the file stays long. Asked again when as many lines more have come.
+            _LOG.warning("%s", error)
+            self._lines = 0
+
+    def _append(self, data: bytes) -> None:
+        try:
+            written = os.write(self._handle, data)
+            if written == len(data):
+                self._size += written
+                return
+            reason = "only a part was written: no room is left"
+        except OSError as error:
+            reason = error.strerror or str(error)
+        # Half a line must not stay: the next one would be read as its end.
+        os.ftruncate(self._handle, self._size)
+        raise HostError(f"{self._path}: leases appended → {reason}")
+
+    def _replay(self, text: str) -> None:
+        """Take over the lines. A last one without its end was being written when the power went: it does not count."""
+        complete = text[: text.rfind("\n") + 1].splitlines()
+        if not complete:
+            return
+        if complete[0] != FILE_HEADER:
+            raise HostError(f"{self._path}, line 1: is not {FILE_HEADER!r}", hint="give dhcp.lease_file another name")
+        for number, line in enumerate(complete[1:], 2):
+            try:
+                version, lease = decode_line(line)
+            except MalformedMessage as error:
+                raise HostError(f"{self._path}, line {number}: {error.message}", hint="remove the line") from error
+            if version in self._tables:
+                self._tables[version].restore(lease)
+
+    def _rewrite(self) -> None:
+        """Write the file anew, beside the old one, which stays until the new one is complete."""
+        partial = self._path.with_name(f"{self._path.name}.part")
+        try:
+            handle = self._locked(
+                os.open(partial, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o644)
+            )
+            lines = [f"{FILE_HEADER}\n"]
+            for version, table in self._tables.items():
+                lines += [encode_line(version, lease) for lease in table.worth_keeping()]
+            data = "".join(lines).encode("ascii")
+            while data:
+                data = data[os.write(handle, data) :]
+            os.fsync(handle)
+            partial.replace(self._path)
+        except OSError as error:
+            raise HostError(f"{partial}: written → {error.strerror}") from error
+        os.close(self._handle)
+        self._handle, self._size, self._lines = handle, os.fstat(handle).st_size, len(lines)
+
+    def _locked(self, handle: int) -> int:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(handle)
+            raise HostError(
+                f"{self._path}: is in use by another server", hint="give each its own dhcp.lease_file"
+            ) from None
+        return handle

@@ -1,0 +1,149 @@
+"""What is to be answered, as data: machines and what they boot, networks and what they lease.
+
+Knows how a machine is found, and which URL it gets by its architecture. Refuses to know messages and where the data
+came from.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from typing import TypeAlias
+
+from ironic_httpboot.dhcp.client import Client, Wants
+
+Address: TypeAlias = IPv4Address | IPv6Address
+Network: TypeAlias = IPv4Network | IPv6Network
+
+SERVER_MARK = "{server}"
+"""In a URL: our own address on the network from which the question came."""
+
+LONGEST_URL_BYTES = 254
+"""One instance of option 67 with a NUL at the end: firmware does not join split options (EDK2 HttpBootDxe, 2026-08)."""
+
+
+class Mode(Enum):
+    """server: addresses and boot information. proxy: boot information only, beside the network's own DHCP server."""
+
+    SERVER = "server"
+    PROXY = "proxy"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Boot:
+    """What a machine boots. Never logged: URLs may hold secrets.
+
+    url: for firmware of any architecture that `loaders` does not name. loaders: architecture's label → URL. script: for
+    the iPXE that asks again.
+    """
+
+    url: str | None = field(default=None, repr=False)
+    loaders: Mapping[str, str] = field(default_factory=dict, repr=False)
+    script: str | None = field(default=None, repr=False)
+
+    def url_for(self, client: Client, server: Address) -> str | None:
+        """The URL that answers what a client wants, or None."""
+        match client.wants:
+            case Wants.SCRIPT:
+                found = self.script
+            case Wants.URL:
+                found = self.loaders.get(client.arch_label or "", self.url)
+            case _:
+                return None
+        if found is None or (server.is_unspecified and SERVER_MARK in found):
+            return None
+        return found.replace(SERVER_MARK, f"[{server}]" if server.version == 6 else str(server))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """A machine that is known. name: for logs. boot: None for addresses only. addresses: reserved ones."""
+
+    name: str
+    mac: bytes = b""
+    uuid: uuid.UUID | None = None
+    duid: bytes = b""
+    boot: Boot | None = None
+    addresses: tuple[Address, ...] = ()
+
+
+class Machines:
+    """All machines that are known. default: what the others boot, or None for nothing."""
+
+    def __init__(self, machines: Iterable[Machine] = (), *, default: Boot | None = None) -> None:
+        self.default = default
+        self._by_mac: dict[bytes, Machine] = {}
+        self._by_uuid: dict[uuid.UUID, Machine] = {}
+        self._by_duid: dict[bytes, Machine] = {}
+        self._reserved: dict[Address, Machine] = {}
+        for machine in machines:
+            if machine.mac:
+                self._by_mac[machine.mac] = machine
+            if machine.uuid:
+                self._by_uuid[machine.uuid] = machine
+            if machine.duid:
+                self._by_duid[machine.duid] = machine
+            for address in machine.addresses:
+                self._reserved[address] = machine
+
+    def find(self, client: Client) -> Machine | None:
+        """By DUID, then UUID, then MAC: the first is the most certain."""
+        if client.duid and (machine := self._by_duid.get(client.duid)):
+            return machine
+        for each in client.uuids:
+            if machine := self._by_uuid.get(each):
+                return machine
+        return self._by_mac.get(client.mac)
+
+    def reserved(self, version: int) -> Iterator[Address]:
+        """The reserved addresses of one family."""
+        return (address for address in self._reserved if address.version == version)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subnet:
+    """A network on which machines are answered. ranges: first and last address that may be leased, none for proxies."""
+
+    network: Network
+    ranges: tuple[tuple[Address, Address], ...] = ()
+    router: IPv4Address | None = None
+    dns: tuple[Address, ...] = ()
+    domain: str = ""
+    lease_seconds: int = 3600
+
+    def holds(self, address: Address) -> bool:
+        """Whether an address belongs to it."""
+        return address.version == self.network.version and address in self.network
+
+    def leases(self, address: Address) -> bool:
+        """Whether an address stands in one of its ranges."""
+        number = int(address)
+        return any(int(first) <= number <= int(last) for first, last in self.ranges)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """Everything that a decision needs to know. unknown: whether machines that are not known are answered."""
+
+    mode: Mode
+    machines: Machines
+    subnets: Sequence[Subnet] = ()
+    unknown: bool = True
+
+    def subnet_of(self, address: Address) -> Subnet | None:
+        """The subnet to which an address belongs."""
+        return next((subnet for subnet in self.subnets if subnet.holds(address)), None)
+
+    def boot_for(self, machine: Machine | None) -> Boot | None:
+        """What a machine boots; None for an unknown one."""
+        return machine.boot if machine is not None else self.machines.default
+
+
+@dataclass(frozen=True, slots=True)
+class Ignore:
+    """No answer. why: for people, without secrets."""
+
+    why: str

@@ -1,0 +1,231 @@
+"""Others' clients against our server, on a network of the test's own: both families, many at once."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ironic_httpboot.demo import guest
+from ironic_httpboot.dhcp.iana import Kind4, Option4
+from ironic_httpboot.dhcp.message4 import encode
+from ironic_httpboot.dhcp.message6 import encode as encode6
+from kit.commands import httpboot
+from kit.dhcp import PXE, question4, question6
+from kit.network import BRIDGE, SERVER4, SERVER6, Namespace, Program, namespace
+
+_FILE = """
+[dhcp]
+interfaces = ["br0"]
+mode = "server"
+lease_file = "{folder}/leases"
+url = "http://{{server}}:8080/first.iso"
+{more}
+
+[[subnet]]
+network = "192.0.2.0/24"
+ranges = ["192.0.2.100-192.0.2.199"]
+router = "192.0.2.1"
+lease_seconds = 600
+
+[[subnet]]
+network = "10.9.0.0/16"
+ranges = ["10.9.1.0-10.9.200.255"]
+
+[[subnet]]
+network = "2001:db8::/64"
+ranges = ["2001:db8::100-2001:db8::ffff"]
+"""
+_SEND = """
+import socket, sys
+one = socket.socket(socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET, socket.SOCK_DGRAM)
+one.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+for line in sys.stdin:
+    one.sendto(bytes.fromhex(line), (sys.argv[1], int(sys.argv[2])))
+"""
+
+
+@contextmanager
+def network(folder: Path, more: str = "") -> Iterator[tuple[Namespace, Namespace, Program]]:
+    """A server on a switch, and a client with a cable to it."""
+    (folder / "httpboot.toml").write_text(_FILE.format(folder=folder, more=more))
+    with namespace(bridge=(f"{SERVER4}/24", f"{SERVER6}/64")) as host, namespace() as client:
+        host.cable("cable", client, "eth0", bridge=BRIDGE)
+        yield host, client, start(host, folder)
+
+
+def start(host: Namespace, folder: Path) -> Program:
+    program = host.httpboot("serve", "-c", folder / "httpboot.toml")
+    program.until(r"answering DHCP as server on br0 \(IPv4\), br0 \(IPv6\)")
+    return program
+
+
+def dhclient(client: Namespace, folder: Path, *options: str) -> str:
+    """ISC's client; returns what it was given, as the variables for its script."""
+    script = folder / "script"
+    script.write_text("#!/bin/sh\nenv | grep ^new_ || true\n")
+    script.chmod(0o755)
+    files = ("-lf", folder / "dhclient.leases", "-pf", folder / "dhclient.pid", "-sf", script)
+    program = client.start("dhclient", *options, "-1", "-v", "-d", *files, "eth0")
+    program.until(r"bound to \S+ --|Renewal event scheduled")
+    return program.end()
+
+
+def send(client: Namespace, to: str, port: int, *datagrams: bytes) -> None:
+    """Send datagrams from a port that is no client's."""
+    program = ["ip", "netns", "exec", client.name, sys.executable, "-c", _SEND, to, str(port)]
+    lines = "".join(f"{each.hex()}\n" for each in datagrams)
+    subprocess.run(program, input=lines, text=True, check=True, timeout=60)
+
+
+def test_iscs_client_gets_addresses_of_both_families(tmp_path: Path) -> None:
+    with network(tmp_path) as (_, client, server):
+        said = dhclient(client, tmp_path, "-4")
+        assert "new_ip_address=192.0.2.100\n" in said
+        assert "new_routers=192.0.2.1\n" in said
+        assert "new_dhcp_lease_time=600\n" in said
+        assert "new_ip6_address=2001:db8::100\n" in dhclient(client, tmp_path, "-6")
+        server.until("lease: 2001:db8::100")
+
+
+def test_busyboxs_client_gets_the_url_when_it_asks_as_firmware_does(tmp_path: Path) -> None:
+    with network(tmp_path) as (_, client, _server):
+        script = tmp_path / "script"
+        script.write_text("#!/bin/sh\nenv\n")
+        script.chmod(0o755)
+        said = client.run(
+            guest.find_parts().busybox, "udhcpc", "-f", "-n", "-q", "-i", "eth0", "-s", script,
+            "-V", "HTTPClient:Arch:00016", "-O", "bootfile",
+        )  # fmt: skip
+        assert "boot_file=" in said or "bootfile=" in said, said
+        assert "http://192.0.2.1:8080/first.iso" in said
+        assert "ip=192.0.2.100\n" in said
+
+
+def test_a_thousand_machines_at_once_get_an_address_each(tmp_path: Path) -> None:
+    with network(tmp_path) as (host, client, server):
+        client.address("eth0", "10.9.0.9/16")
+        host.address(BRIDGE, "10.9.0.1/16")
+        said = client.run(
+            "perfdhcp", "-4", "-l", "10.9.0.9", "-r", "200", "-R", "1000", "-n", "1000", "-W", "1000000", "10.9.0.1"
+        )
+        assert re.findall(r"drops: (\d+)", said) == ["0", "0"], said
+        said = client.run(
+            "perfdhcp", "-6", "-l", "eth0", "-r", "200", "-R", "1000", "-n", "1000", "-W", "1000000", "all"
+        )
+        assert re.findall(r"drops: (\d+)", said) == ["0", "0"], said
+        server.end()
+        lines = [line.split() for line in (tmp_path / "leases").read_text().splitlines()[1:]]
+        assert len({line[0] for line in lines}) == len({line[3] for line in lines}) == 2000
+
+
+def test_leases_are_there_again_after_kill_9(tmp_path: Path) -> None:
+    with network(tmp_path) as (host, client, server):
+        dhclient(client, tmp_path, "-4")
+        server.signal(signal.SIGKILL)
+        server.end()
+        start(host, tmp_path)
+        said = dhclient(client, tmp_path, "-4")
+        assert "DHCPREQUEST for 192.0.2.100" in said
+        assert "DHCPACK of 192.0.2.100" in said
+
+
+def test_a_reload_changes_what_is_answered_and_keeps_leases(tmp_path: Path) -> None:
+    with network(tmp_path) as (_, client, server):
+        dhclient(client, tmp_path, "-4")
+        file = tmp_path / "httpboot.toml"
+        good = file.read_text()
+        file.write_text(good.replace("192.0.2.199", "203.0.113.9"))
+        server.signal(signal.SIGHUP)
+        server.until(r"not reloaded: .*httpboot\.toml, line \d+: subnet\.0: range .* is not inside")
+        file.write_text(good.replace("192.0.2.100-", "192.0.2.90-").replace("600", "700"))
+        server.signal(signal.SIGHUP)
+        server.until("^reloaded")
+        said = dhclient(client, tmp_path, "-4")
+        assert "DHCPACK of 192.0.2.100" in said
+        assert "new_dhcp_lease_time=700\n" in said
+
+
+def test_bad_messages_and_floods_are_borne_and_others_are_served(tmp_path: Path) -> None:
+    with network(tmp_path) as (_, client, server):
+        client.address("eth0", "192.0.2.50/24", "2001:db8::50/64")
+        good = encode(question4(vendor=PXE))
+        bad = [good[:length] for length in range(0, len(good), 7)] + [os.urandom(size) for size in range(0, 1200, 50)]
+        loops = [encode(question4(hops=17)), encode(question4(giaddr="203.0.113.5"))]
+        send(client, SERVER4, 67, *bad, *loops)
+        good6 = encode6(question6())
+        bad6 = [good6[:length] for length in range(0, len(good6), 3)] + [
+            os.urandom(size) for size in range(0, 1200, 50)
+        ]
+        send(client, SERVER6, 547, *bad6)
+        server.until(r"17 relays passed it on")
+        server.until(r"relay 203\.0\.113\.5 is on none of our networks")
+        before = resident_bytes(server)
+        macs = (number.to_bytes(6) for number in range(1, 40_001))
+        send(client, SERVER4, 67, *(encode(question4(mac=mac)) for mac in macs))
+        assert "new_ip6_address=" in dhclient(client, tmp_path, "-6")
+        assert resident_bytes(server) < before + 40_000_000
+        assert "Traceback" not in server.end()
+
+
+def test_one_client_that_repeats_itself_is_answered_so_often_and_no_more(tmp_path: Path) -> None:
+    with network(tmp_path) as (_, client, server):
+        client.address("eth0", "192.0.2.50/24")
+        same = encode(question4())
+        send(client, SERVER4, 67, *[same] * 500)
+        time.sleep(1)
+        offers = server.end().count("OFFER")
+        assert 20 <= offers <= 40
+
+
+def test_two_proxies_on_one_network_answer_both_and_give_no_address(tmp_path: Path) -> None:
+    with namespace(bridge=(f"{SERVER4}/24",)) as host, namespace() as client, namespace() as third:
+        host.cable("cable", client, "eth0", "192.0.2.50/24", bridge=BRIDGE)
+        host.cable("cable3", third, BRIDGE, "192.0.2.3/24", bridge=BRIDGE)
+        file = tmp_path / "httpboot.toml"
+        file.write_text('[dhcp]\ninterfaces = ["br0"]\nfamilies = [4]\nurl = "http://{server}/a.iso"\n')
+        client.run("ip", "route", "add", "default", "dev", "eth0")
+        both = [each.httpboot("serve", "-c", file) for each in (host, third)]
+        for each in both:
+            each.until("answering DHCP as proxy")
+        send(client, "255.255.255.255", 67, encode(question4()), encode(question4(vendor=b"")))
+        take: dict[int, bytes] = {
+            Option4.REQUESTED_ADDRESS: bytes((192, 0, 2, 9)),
+            Option4.SERVER_ID: bytes((192, 0, 2, 3)),
+        }
+        send(client, "255.255.255.255", 67, encode(question4(Kind4.REQUEST, options=take)))
+        for each in both:
+            each.until(r"OFFER: a URL")
+            each.until(r"ignored DISCOVER on br0: a proxy answers HTTPClient and iPXE only: it has no option 60")
+            each.until(r"ignored REQUEST on br0")
+
+
+def test_root_is_given_up_once_the_ports_are_open(tmp_path: Path) -> None:
+    tmp_path.chmod(0o777)
+    for parent in tmp_path.parents:
+        if parent.stat().st_uid == os.geteuid() and str(parent).startswith("/tmp/"):
+            parent.chmod(0o755)
+    with network(tmp_path, 'user = "nobody"') as (_, client, server):
+        server.signal(signal.SIGHUP)
+        server.until("^reloaded")
+        status = Path(f"/proc/{server.process.pid}/status").read_text()
+        assert re.search(r"^Uid:\s+65534\s+65534\s+65534\s+65534$", status, re.MULTILINE)
+        assert "new_ip_address=192.0.2.100\n" in dhclient(client, tmp_path, "-4")
+        assert "192.0.2.100 bound" in (tmp_path / "leases").read_text()
+
+
+def test_what_cannot_be_opened_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "httpboot.toml"
+    file.write_text('[dhcp]\ninterfaces = ["nothere0"]\n')
+    assert "interface nothere0: looked up" in httpboot("serve", "-c", file, code=3)
+
+
+def resident_bytes(program: Program) -> int:
+    status = Path(f"/proc/{program.process.pid}/status").read_text()
+    return int(status.partition("VmRSS:")[2].split()[0]) * 1024

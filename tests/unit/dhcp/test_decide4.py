@@ -1,0 +1,219 @@
+"""What a DHCPv4 client gets, and why another gets nothing."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ironic_httpboot.dhcp import message4
+from ironic_httpboot.dhcp.decide4 import Reply4, decide4
+from ironic_httpboot.dhcp.iana import Kind4, Option4
+from ironic_httpboot.dhcp.leases import Leases
+from ironic_httpboot.dhcp.message4 import Message4, decode, encode
+from ironic_httpboot.dhcp.policy import Boot, Ignore, Machine, Mode, Policy
+from ironic_httpboot.errors import MalformedMessage
+from kit.dhcp import DEFAULT, HTTP, MAC, PXE, SERVER4, URL, leases, policy, question4
+
+BROADCAST = IPv4Address("255.255.255.255")
+
+
+def answer(message: Message4, given: Policy | None = None, table: Leases | None = None, now: float = 0) -> Reply4:
+    reply = decide4(message, SERVER4, given or policy(), table if table is not None else leases(4), now)
+    assert isinstance(reply, Reply4), reply
+    assert decode(encode(reply.message)) == reply.message
+    return reply
+
+
+def why_not(message: Message4, given: Policy | None = None, table: Leases | None = None, now: float = 0) -> str:
+    reply = decide4(message, SERVER4, given or policy(), table if table is not None else leases(4), now)
+    assert isinstance(reply, Ignore), reply
+    return reply.why
+
+
+def request(address: str, server: IPv4Address | None = SERVER4, mac: bytes = MAC) -> Message4:
+    options: dict[int, bytes] = {Option4.REQUESTED_ADDRESS: IPv4Address(address).packed}
+    if server is not None:
+        options[Option4.SERVER_ID] = server.packed
+    return question4(Kind4.REQUEST, options=options, mac=mac)
+
+
+def test_firmware_gets_an_address_and_its_url_with_all_that_it_looks_for() -> None:
+    reply = answer(question4())
+    options = reply.message.by_code
+    assert (reply.kind, reply.address, reply.port) == (Kind4.OFFER, BROADCAST, 68)
+    assert reply.message.yiaddr == IPv4Address("192.0.2.10")
+    assert options[Option4.VENDOR_CLASS] == b"HTTPClient"
+    assert options[Option4.BOOT_FILE] == b"http://192.0.2.1:8080/secret/node.iso\0"
+    assert options[Option4.SERVER_ID] == SERVER4.packed
+    assert options[Option4.MACHINE_ID] == bytes(range(17))
+    assert options[Option4.DNS_SERVERS] == bytes((192, 0, 2, 53))
+    assert options[Option4.LEASE_SECONDS] == (600).to_bytes(4)
+    assert reply.url_sent
+
+
+def test_other_clients_of_a_server_get_an_address_only() -> None:
+    reply = answer(question4(vendor=b""))
+    assert not {Option4.VENDOR_CLASS, Option4.BOOT_FILE} & reply.message.by_code.keys()
+    assert not reply.url_sent
+
+
+def test_a_proxy_gives_a_url_and_no_address() -> None:
+    reply = answer(question4(), policy(Mode.PROXY))
+    options = reply.message.by_code
+    assert reply.message.yiaddr == message4.UNSPECIFIED
+    assert (reply.address, reply.port) == (BROADCAST, 68)
+    assert options[Option4.BOOT_FILE].startswith(b"http://192.0.2.1:8080/")
+    assert not {Option4.LEASE_SECONDS, Option4.SUBNET_MASK, Option4.ROUTERS} & options.keys()
+
+
+@pytest.mark.parametrize(
+    ("message", "why"),
+    [
+        (question4(vendor=PXE), 'option 60 is "PXEClient:Arch:00007:UNDI:003001"'),
+        (question4(vendor=b""), "it has no option 60"),
+        (question4(Kind4.REQUEST), "a proxy answers DISCOVER and INFORM, not REQUEST"),
+        (question4(vendor=b"HTTPClient:Arch:00019"), "no URL is configured for architecture arm64"),
+    ],
+)
+def test_a_proxy_says_nothing_to_others_and_the_reason_is_known(message: Message4, why: str) -> None:
+    only_x64 = policy(Mode.PROXY, default=Boot(loaders={"x64": URL}))
+    assert why in why_not(message, only_x64)
+
+
+def test_the_loader_is_chosen_by_architecture() -> None:
+    boot = Boot(loaders={"x64": "http://192.0.2.9/x64.efi", "riscv64": "http://192.0.2.9/rv.efi"}, url=URL)
+    for number, url in (
+        (0x10, b"http://192.0.2.9/x64.efi"),
+        (0x1C, b"http://192.0.2.9/rv.efi"),
+        (0x13, b"http://192.0.2.1:8080/secret/node.iso"),
+    ):
+        reply = answer(question4(vendor=b"HTTPClient:Arch:%05d" % number), policy(default=boot))
+        assert reply.message.by_code[Option4.BOOT_FILE] == url + b"\0"
+
+
+@pytest.mark.parametrize("mode", Mode)
+def test_an_ipxe_that_asks_again_gets_the_script(mode: Mode) -> None:
+    reply = answer(question4(vendor=PXE, options={Option4.USER_CLASS: b"iPXE"}), policy(mode))
+    assert reply.message.by_code[Option4.BOOT_FILE] == b"http://192.0.2.1:8080/secret/boot.ipxe\0"
+    assert reply.message.by_code[Option4.VENDOR_CLASS] == b"PXEClient"
+
+
+def test_a_machine_gets_what_is_configured_for_it_and_its_reserved_address() -> None:
+    reserved = IPv4Address("192.0.2.77")
+    node = Machine(name="node", mac=MAC, boot=Boot(url="http://192.0.2.9/own.iso"), addresses=(reserved,))
+    table = leases(4, reserved=(int(reserved),))
+    reply = answer(question4(), policy(Mode.SERVER, node), table)
+    assert (reply.machine, reply.message.yiaddr) == (node, reserved)
+    assert reply.message.by_code[Option4.BOOT_FILE] == b"http://192.0.2.9/own.iso\0"
+    assert answer(request("192.0.2.77"), policy(Mode.SERVER, node), table).kind is Kind4.ACK
+    assert answer(request("192.0.2.77", mac=bytes(6)), policy(Mode.SERVER, node), table).kind is Kind4.NAK
+
+
+def test_unknown_machines_get_nothing_where_so_configured() -> None:
+    assert "not known" in why_not(question4(), policy(unknown=False))
+    assert not answer(question4(), policy(default=None)).url_sent
+    assert "nothing is configured" in why_not(question4(), policy(Mode.PROXY, default=None))
+
+
+def test_discover_request_renew_and_release_are_one_conversation() -> None:
+    table = leases(4)
+    offered = answer(question4(), table=table).message.yiaddr
+    assert table.changes == [], "an offer is no promise"
+    acknowledged = answer(request(str(offered)), table=table, now=5)
+    assert (acknowledged.kind, acknowledged.message.yiaddr) == (Kind4.ACK, offered)
+    assert len(table.changes) == 1
+    renewal = question4(Kind4.REQUEST, ciaddr=str(offered))
+    renewed = answer(renewal, table=table, now=300)
+    assert (renewed.kind, renewed.address) == (Kind4.ACK, offered)
+    assert "given back" in why_not(question4(Kind4.RELEASE, ciaddr=str(offered)), table=table, now=310)
+    assert table.held(b"\x01" + MAC, 310) is None
+
+
+def test_a_client_that_took_another_servers_offer_gives_ours_free() -> None:
+    table = leases(4)
+    first = answer(question4(), table=table).message.yiaddr
+    assert "another server" in why_not(request("192.0.2.200", IPv4Address("192.0.2.2")), table=table)
+    for number in range(3):
+        answer(question4(mac=bytes((2, 0, 0, 0, 0, number))), table=table)
+    assert table.available(int(first), b"anyone", 0) is False, "somebody else was offered it"
+
+
+def test_what_cannot_be_had_is_refused_by_broadcast() -> None:
+    table = leases(4)
+    answer(request("192.0.2.10"), table=table)
+    for message in (request("192.0.2.10", mac=bytes(6)), request("203.0.113.5", None)):
+        refused = answer(message, table=table)
+        assert (refused.kind, refused.address) == (Kind4.NAK, BROADCAST)
+        assert not {Option4.LEASE_SECONDS, Option4.BOOT_FILE} & refused.message.by_code.keys()
+
+
+def test_of_a_lease_that_is_not_known_nothing_is_said() -> None:
+    assert "nothing is known" in why_not(request("192.0.2.11", None))
+
+
+def test_a_declined_address_is_given_to_nobody_for_a_while() -> None:
+    table = leases(4)
+    answer(request("192.0.2.10"), table=table)
+    declined = question4(Kind4.DECLINE, options={Option4.REQUESTED_ADDRESS: bytes((192, 0, 2, 10))})
+    assert "in use by another machine" in why_not(declined, table=table)
+    assert answer(question4(), table=table, now=1).message.yiaddr == IPv4Address("192.0.2.11")
+
+
+def test_a_full_network_is_said_to_be_full() -> None:
+    table = leases(4)
+    for number in range(3):
+        answer(question4(mac=bytes((2, 0, 0, 0, 0, number))), table=table)
+    assert "no address of 192.0.2.0/24 is free" in why_not(question4(), table=table)
+    assert answer(question4(), table=table, now=31).message.yiaddr == IPv4Address("192.0.2.10"), "offers end"
+
+
+def test_a_relay_gets_its_own_words_back() -> None:
+    agent = b"\x01\x04eth7\x02\x02ab"
+    relayed = question4(options={Option4.RELAY_AGENT: agent}, giaddr="192.0.2.254", hops=1)
+    reply = answer(relayed)
+    assert (reply.address, reply.port) == (IPv4Address("192.0.2.254"), 67)
+    assert reply.message.giaddr == IPv4Address("192.0.2.254")
+    assert list(reply.message.by_code)[-1] == Option4.RELAY_AGENT
+    assert reply.message.by_code[Option4.RELAY_AGENT] == agent
+
+
+def test_a_relay_may_name_another_link_and_another_server() -> None:
+    agent = b"\x05\x04" + bytes((192, 0, 2, 0)) + b"\x0b\x04" + bytes((203, 0, 113, 7))
+    reply = answer(question4(options={Option4.RELAY_AGENT: agent}, giaddr="203.0.113.7"))
+    assert reply.message.by_code[Option4.SERVER_ID] == bytes((203, 0, 113, 7))
+    assert reply.message.yiaddr == IPv4Address("192.0.2.10")
+
+
+@pytest.mark.parametrize("mode", Mode)
+@pytest.mark.parametrize(
+    ("message", "why"),
+    [
+        (question4(giaddr="203.0.113.1"), "relay 203.0.113.1 is on none of our networks"),
+        (question4(hops=17), "a loop"),
+        (Message4(op=2, xid=1), "an answer, not a question"),
+        (Message4(op=1, xid=1), "BOOTP"),
+        (question4(giaddr="192.0.2.254", options={Option4.RELAY_AGENT: b"\x05\x09"}), "option 82"),
+    ],
+)
+def test_what_nobody_should_answer_is_not_answered(mode: Mode, message: Message4, why: str) -> None:
+    assert why in why_not(message, policy(mode))
+
+
+@given(
+    st.sampled_from(list(Kind4)),
+    st.dictionaries(st.sampled_from([50, 51, 54, 57, 60, 61, 77, 82, 93, 97]), st.binary(max_size=40)),
+    st.sampled_from(list(Mode)),
+    st.sampled_from(["0.0.0.0", "192.0.2.10", "203.0.113.1"]),
+)
+def test_any_message_that_can_be_read_is_answered_or_ignored(
+    kind: Kind4, options: dict[int, bytes], mode: Mode, address: str
+) -> None:
+    try:
+        message = question4(kind, HTTP, options, ciaddr=address, giaddr=address)
+    except MalformedMessage:
+        return
+    reply = decide4(message, SERVER4, policy(mode, default=DEFAULT), leases(4), 0)
+    assert isinstance(reply, Ignore) or decode(encode(reply.message)) == reply.message

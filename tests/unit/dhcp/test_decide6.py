@@ -1,0 +1,212 @@
+"""What a DHCPv6 client gets, and why another gets nothing."""
+
+from __future__ import annotations
+
+from ipaddress import IPv6Address
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ironic_httpboot.dhcp import message6
+from ironic_httpboot.dhcp.decide6 import Arrival6, Reply6, decide6
+from ironic_httpboot.dhcp.iana import Kind6, Option6, Status6
+from ironic_httpboot.dhcp.leases import Leases
+from ironic_httpboot.dhcp.message6 import AnyMessage6, IaNa, Message6, Option, Relay6, decode, encode
+from ironic_httpboot.dhcp.policy import Boot, Ignore, Machine, Mode, Policy
+from kit.dhcp import MAC, SERVER6, SERVER_DUID, leases, policy, question6
+
+PEER = IPv6Address("fe80::5054:ff:fe12:3456")
+ARRIVAL = Arrival6(peer=PEER, server=SERVER6, duid=SERVER_DUID)
+FIRST = "2001:db8::10"
+
+
+def reply_to(message: AnyMessage6, given: Policy | None = None, table: Leases | None = None, now: float = 0) -> Reply6:
+    reply = decide6(message, ARRIVAL, given or policy(), table if table is not None else leases(6), now)
+    assert isinstance(reply, Reply6), reply
+    assert decode(encode(reply.message)) == reply.message
+    return reply
+
+
+def answer(message: AnyMessage6, given: Policy | None = None, table: Leases | None = None, now: float = 0) -> Message6:
+    found = reply_to(message, given, table, now).message
+    assert isinstance(found, Message6)
+    return found
+
+
+def why_not(message: AnyMessage6, given: Policy | None = None, table: Leases | None = None) -> str:
+    reply = decide6(message, ARRIVAL, given or policy(), table if table is not None else leases(6), 0)
+    assert isinstance(reply, Ignore), reply
+    return reply.why
+
+
+def association(message: Message6) -> IaNa:
+    return message6.decode_ia(message.get(Option6.IA_NA) or b"")
+
+
+def status_in(options: tuple[Option, ...]) -> int | None:
+    return next((message6.decode_status(data)[0] for code, data in options if code == Option6.STATUS), None)
+
+
+def test_firmware_gets_an_address_its_url_and_the_vendor_class_without_which_it_drops_them() -> None:
+    reply = reply_to(question6())
+    found = reply.message
+    assert isinstance(found, Message6)
+    assert (reply.kind, reply.address, reply.port) == (Kind6.ADVERTISE, PEER, 546)
+    assert found.get(Option6.BOOT_URL) == b"http://[2001:db8::1]:8080/secret/node.iso"
+    vendor = found.get(Option6.VENDOR_CLASS) or b""
+    assert vendor[6:16] == b"HTTPClient"
+    assert found.get(Option6.SERVER_ID) == SERVER_DUID
+    (address,) = association(found).addresses
+    assert str(address.address) == FIRST
+    assert address.preferred <= address.valid == 600
+    assert association(found).t1 <= association(found).t2 <= address.preferred
+
+
+def test_other_clients_get_an_address_only() -> None:
+    found = answer(question6(vendor=b""))
+    assert found.get(Option6.BOOT_URL) is None
+    assert found.get(Option6.VENDOR_CLASS) is None
+    assert association(found).addresses
+
+
+def test_a_proxy_gives_a_url_and_no_association() -> None:
+    found = answer(question6(), policy(Mode.PROXY))
+    assert found.kind == Kind6.ADVERTISE
+    assert found.get(Option6.IA_NA) is None
+    assert found.get(Option6.BOOT_URL) is not None
+    assert "HTTPClient and iPXE only" in why_not(question6(vendor=b""), policy(Mode.PROXY))
+    assert "for another server" in why_not(question6(Kind6.REQUEST, server=b"other"), policy(Mode.PROXY))
+
+
+def test_solicit_request_renew_and_release_are_one_conversation() -> None:
+    table = leases(6)
+    answer(question6(), table=table)
+    assert table.changes == [], "an offer is no promise"
+    given = answer(question6(Kind6.REQUEST, server=SERVER_DUID, address=FIRST), table=table)
+    assert given.kind == Kind6.REPLY
+    assert [str(each.address) for each in association(given).addresses] == [FIRST]
+    assert len(table.changes) == 1
+    for kind, server in ((Kind6.RENEW, SERVER_DUID), (Kind6.REBIND, None)):
+        extended = answer(question6(kind, server=server, address=FIRST), table=table, now=100)
+        assert association(extended).addresses[0].valid == 600
+    released = answer(question6(Kind6.RELEASE, server=SERVER_DUID, address=FIRST), table=table, now=200)
+    assert (released.kind, status_in(released.options)) == (Kind6.REPLY, Status6.SUCCESS)
+    again = answer(
+        question6(Kind6.RELEASE, server=SERVER_DUID, address=FIRST, duid=b"\0\x03\0\x01stranger"), table=table
+    )
+    assert status_in(association(again).options) == Status6.NO_BINDING
+
+
+def test_rapid_commit_saves_two_messages() -> None:
+    table = leases(6)
+    found = answer(question6(Kind6.SOLICIT, Option(Option6.RAPID_COMMIT, b"")), table=table)
+    assert found.kind == Kind6.REPLY
+    assert found.get(Option6.RAPID_COMMIT) == b""
+    assert len(table.changes) == 1
+
+
+def test_an_unknown_lease_is_told_to_the_one_who_asks_us_and_left_to_others_else() -> None:
+    renewed = answer(question6(Kind6.RENEW, server=SERVER_DUID, address=FIRST))
+    assert status_in(association(renewed).options) == Status6.NO_BINDING
+    assert "nothing is known" in why_not(question6(Kind6.REBIND, address=FIRST))
+
+
+def test_confirm_says_whether_an_address_belongs_here() -> None:
+    assert status_in(answer(question6(Kind6.CONFIRM, address=FIRST)).options) == Status6.SUCCESS
+    assert status_in(answer(question6(Kind6.CONFIRM, address="2001:db8:9::1")).options) == Status6.NOT_ON_LINK
+    assert "no address" in why_not(question6(Kind6.CONFIRM))
+
+
+def test_a_declined_address_is_not_given_again() -> None:
+    table = leases(6)
+    answer(question6(Kind6.REQUEST, server=SERVER_DUID), table=table)
+    declined = answer(question6(Kind6.DECLINE, server=SERVER_DUID, address=FIRST), table=table)
+    assert status_in(declined.options) == Status6.SUCCESS
+    assert str(association(answer(question6(), table=table)).addresses[0].address) == "2001:db8::11"
+
+
+def test_each_association_has_its_own_address_until_none_is_left() -> None:
+    found = answer(question6(iaids=(1, 2, 3, 4)))
+    inside = [message6.decode_ia(data) for data in found.all(Option6.IA_NA)]
+    assert [len(ia.addresses) for ia in inside] == [1, 1, 1, 0]
+    assert status_in(inside[3].options) == Status6.NO_ADDRESSES
+
+
+def test_information_is_given_without_an_address() -> None:
+    found = answer(question6(Kind6.INFORMATION_REQUEST, iaids=()))
+    assert found.kind == Kind6.REPLY
+    assert message6.addresses(found.get(Option6.DNS_SERVERS) or b"") == (IPv6Address("2001:db8::53"),)
+
+
+def relayed(message: AnyMessage6, times: int = 1, link: str = "2001:db8::ff", *more: Option) -> Relay6:
+    for number in range(times):
+        message = Relay6(
+            kind=Kind6.RELAY_FORWARD,
+            hop_count=number,
+            link_address=IPv6Address(link if number == 0 else "::"),
+            peer_address=PEER,
+            options=(Option(Option6.INTERFACE_ID, b"port %d" % number), *more, Option(9, encode(message))),
+        )
+    assert isinstance(message, Relay6)
+    return message
+
+
+def test_an_answer_goes_back_through_every_relay_by_the_interface_that_it_named() -> None:
+    reply = reply_to(relayed(question6(), 2))
+    assert (reply.port, reply.address) == (547, PEER)
+    outer = reply.message
+    assert isinstance(outer, Relay6)
+    assert (outer.kind, outer.hop_count, outer.get(Option6.INTERFACE_ID)) == (Kind6.RELAY_REPLY, 1, b"port 1")
+    inner = decode(outer.relayed or b"")
+    assert isinstance(inner, Relay6)
+    assert inner.get(Option6.INTERFACE_ID) == b"port 0"
+    assert isinstance(decode(inner.relayed or b""), Message6)
+
+
+def test_a_relay_tells_the_hardware_address_of_the_machine() -> None:
+    own = Machine(name="node", mac=bytes.fromhex("020000000009"), boot=Boot(url="http://[2001:db8::9]/own.iso"))
+    told = Option(Option6.LINK_LAYER_ADDRESS, b"\0\x01" + own.mac)
+    reply = reply_to(relayed(question6(), 1, "2001:db8::ff", told), policy(Mode.SERVER, own))
+    assert reply.machine is own
+
+
+def test_a_machine_is_known_by_its_duid_and_by_its_link_local_address() -> None:
+    by_duid = Machine(name="by duid", duid=b"\0\x02abc")
+    by_mac = Machine(name="by mac", mac=MAC)
+    given = policy(Mode.SERVER, by_duid, by_mac)
+    assert reply_to(question6(duid=b"\0\x02abc"), given).machine is by_duid
+    assert reply_to(question6(duid=b"\0\x02other"), given).machine is by_mac
+
+
+@pytest.mark.parametrize(
+    ("message", "why"),
+    [
+        (relayed(question6(), 10), "a loop"),
+        (relayed(question6(), 1, "2001:db8:9::1"), "on none of our networks"),
+        (Relay6(kind=13, hop_count=0, link_address=PEER, peer_address=PEER), "a server's answer"),
+        (Relay6(kind=12, hop_count=0, link_address=PEER, peer_address=PEER), "passed on nothing"),
+        (question6(Kind6.REQUEST), "names no server"),
+        (question6(Kind6.SOLICIT, server=SERVER_DUID), "names a server"),
+        (question6(Kind6.ADVERTISE), "nothing that a server answers"),
+        (Message6(kind=Kind6.SOLICIT, transaction=1), "names no client"),
+        (question6(Kind6.SOLICIT, Option(Option6.IA_NA, b"short")), "option 3"),
+    ],
+)
+def test_what_nobody_should_answer_is_not_answered(message: AnyMessage6, why: str) -> None:
+    assert why in why_not(message)
+
+
+@given(
+    st.sampled_from(list(Kind6)),
+    st.lists(st.tuples(st.sampled_from([1, 2, 3, 5, 6, 9, 13, 15, 16, 61, 79]), st.binary(max_size=40)), max_size=6),
+    st.sampled_from(list(Mode)),
+    st.integers(0, 3),
+)
+def test_any_message_that_can_be_read_is_answered_or_ignored(
+    kind: Kind6, options: list[tuple[int, bytes]], mode: Mode, relays: int
+) -> None:
+    message: AnyMessage6 = Message6(kind=kind, transaction=1, options=tuple(Option(*each) for each in options))
+    message = relayed(message, relays) if relays else message
+    reply = decide6(message, ARRIVAL, policy(mode), leases(6), 0)
+    assert isinstance(reply, Ignore) or decode(encode(reply.message)) == reply.message

@@ -1,0 +1,48 @@
+"""Which machine it is, and which URL it gets."""
+
+from __future__ import annotations
+
+import uuid
+from ipaddress import IPv4Address, IPv6Address
+
+from ironic_httpboot.dhcp.client import Client
+from ironic_httpboot.dhcp.policy import Boot, Machine, Machines, Mode
+from kit.dhcp import HTTP, MAC, SERVER4, SUBNET4, SUBNET6, policy
+
+NUMBER = uuid.UUID(int=7)
+HTTP_CLIENT = Client(key=b"k", vendor_class=HTTP, architecture=0x10)
+
+
+def test_a_machine_is_found_by_the_most_certain_of_what_is_known() -> None:
+    by_mac, by_uuid, by_duid = Machine(name="m", mac=MAC), Machine(name="u", uuid=NUMBER), Machine(name="d", duid=b"d")
+    machines = Machines((by_mac, by_uuid, by_duid))
+    assert machines.find(Client(key=b"", mac=MAC)) is by_mac
+    assert machines.find(Client(key=b"", mac=MAC, uuids=(NUMBER,))) is by_uuid
+    assert machines.find(Client(key=b"", mac=MAC, uuids=(NUMBER,), duid=b"d")) is by_duid
+    assert machines.find(Client(key=b"", mac=bytes(6))) is None
+
+
+def test_a_url_names_the_address_at_which_the_question_came_in() -> None:
+    boot = Boot(url="http://{server}:80/a.iso")
+    assert boot.url_for(HTTP_CLIENT, SERVER4) == "http://192.0.2.1:80/a.iso"
+    assert boot.url_for(HTTP_CLIENT, IPv6Address("2001:db8::1")) == "http://[2001:db8::1]:80/a.iso"
+    assert boot.url_for(HTTP_CLIENT, IPv6Address(0)) is None, "no address of ours is there that a machine could reach"
+
+
+def test_no_url_is_shown_where_a_value_is_printed() -> None:
+    assert "secret" not in repr(policy()) + repr(Boot(url="http://a/secret/b.iso", script="http://a/secret"))
+
+
+def test_reserved_addresses_are_told_by_family() -> None:
+    machines = Machines((Machine(name="m", mac=MAC, addresses=(IPv4Address("192.0.2.9"), IPv6Address("2001:db8::9"))),))
+    assert list(machines.reserved(4)) == [IPv4Address("192.0.2.9")]
+    assert list(machines.reserved(6)) == [IPv6Address("2001:db8::9")]
+
+
+def test_a_network_is_found_by_any_of_its_addresses() -> None:
+    given = policy(Mode.SERVER)
+    assert given.subnet_of(IPv4Address("192.0.2.200")) is SUBNET4
+    assert given.subnet_of(IPv6Address("2001:db8::200")) is SUBNET6
+    assert given.subnet_of(IPv4Address("198.51.100.1")) is None
+    assert SUBNET4.leases(IPv4Address("192.0.2.12"))
+    assert not SUBNET4.leases(IPv4Address("192.0.2.13"))
