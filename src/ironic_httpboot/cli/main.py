@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from ironic_httpboot import __version__
-from ironic_httpboot.cli import boot, compose, demo, emulate, explain, output, serve
+from ironic_httpboot.cli import boot, compose, demo, emulate, explain, export, output, serve
 from ironic_httpboot.errors import HttpBootError
 
 INTERRUPTED = 130
@@ -31,6 +31,7 @@ app.command("boot")(boot.boot)
 app.command("compose")(compose.compose)
 app.command("serve")(serve.serve)
 app.command("explain")(explain.explain)
+app.command("export")(export.export)
 app.command("emulate")(emulate.emulate)
 app.command("demo")(demo.demo)
 
