@@ -104,6 +104,8 @@ class Network:
         _enter(_NAMESPACES / self._name)
         ip("link", "set", "lo", "up")
         ip("link", "add", BRIDGE, "type", "bridge", "mcast_snooping", "0", "forward_delay", "0")
+        # Kea opens no socket on an address that duplicate address detection has not passed yet.
+        Path(f"/proc/sys/net/ipv6/conf/{BRIDGE}/accept_dad").write_text("0")
         ip("address", "add", f"{HOST4}/24", "dev", BRIDGE)
         ip("address", "add", f"{HOST6}/64", "dev", BRIDGE, "nodad")
         ip("link", "set", BRIDGE, "up")

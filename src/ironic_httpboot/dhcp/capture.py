@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import AddressValueError, IPv4Address, IPv6Address
 
 from ironic_httpboot.errors import MalformedMessage
 
@@ -128,7 +128,7 @@ def _datagram(at: float, link: int, frame: bytes) -> Datagram | None:
             return _from_ipv4(at, frame[start:], vlan)
         if kind == _IPV6:
             return _from_ipv6(at, frame[start:], vlan)
-    except (struct.error, IndexError):
+    except (struct.error, IndexError, AddressValueError):
         pass  # a frame of which only the beginning was captured
     return None
 

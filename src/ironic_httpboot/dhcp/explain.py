@@ -124,7 +124,7 @@ def _take6(datagram: Datagram, attempts: dict[tuple[int, bytes, int], _Open]) ->
     if message.kind == Kind6.SOLICIT and HTTP_CLIENT in vendor:
         asked = message6.decode_vendor_class(vendor).classes[0].decode("latin-1")
         attempts.setdefault((6, duid, message.transaction), _Open(duid.hex(), 6, asked, datagram.at))
-    elif message.kind == Kind6.REQUEST:
+    elif message.kind == Kind6.REQUEST and HTTP_CLIENT in vendor:
         # A REQUEST has a transaction of its own; it belongs to the machine's last attempt.
         last = next((each for key, each in reversed(attempts.items()) if key[:2] == (6, duid)), None)
         if last is not None:
