@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import choices, composing, large, memory, small
+from bench import choices, composing, dhcp, large, memory, small
 from bench.inputs import Inputs, make
 from bench.process import find
 from bench.report import Finding, markdown
@@ -22,6 +22,7 @@ BENCHES: dict[str, Callable[[Inputs], Finding]] = {
     "small": small.run,
     "memory": memory.run,
     "choices": choices.run,
+    "dhcp": dhcp.run,
 }
 RESULTS = Path(__file__).with_name("RESULTS.md")
 

@@ -157,8 +157,10 @@ def settings_of(model: type[BaseModel]) -> Iterator[tuple[str, str]]:
         default = field.get_default()
         if field.is_required():
             yield name, "must be given"
-        elif default is None or default == ():
+        elif default in (None, (), {}, ""):
             yield name, ""
+        elif isinstance(default, tuple):
+            yield name, f"`{', '.join(map(str, default))}`"
         elif isinstance(default, bool):
             yield name, f"`{str(default).lower()}`"
         elif isinstance(default, float):
@@ -171,8 +173,11 @@ def settings_of(model: type[BaseModel]) -> Iterator[tuple[str, str]]:
     ("heading", "model"),
     [
         ("### `[http]`", config.HttpTable),
+        ("### `[dhcp]`", config.DhcpTable),
+        ("### `[[subnet]]`", config.SubnetTable),
+        ("### `[[machine]]`: who", config.BootedMachineTable),
         ("### `[emulator]`", config.EmulatorTable),
-        ("### `[[machine]]`", config.MachineTable),
+        ("### `[[machine]]`, one", config.MachineTable),
     ],
 )
 def test_the_configuration_reference_agrees_with_the_code(heading: str, model: type[BaseModel]) -> None:

@@ -19,13 +19,17 @@ SPLIT_BY_SUBJECT = {"utils", "util", "helpers", "helper", "common", "base", "mis
 
 SEEN_WHOLE = {
     "demo/guest.py": "firmware/test_bmc_path.py",
+    "demo/proxy.py": "firmware/test_commands.py",
     "demo/run.py": "firmware/test_commands.py",
     "demo/view.py": "firmware/test_commands.py",
     "cli/bmc.py": "firmware/test_commands.py",
     "cli/boot.py": "firmware/test_commands.py",
     "cli/demo.py": "firmware/test_commands.py",
+    "cli/dhcp.py": "interop/dhcp/test_serve.py",
     "cli/lifetime.py": "interop/cli/test_serve.py",
+    "cli/machines.py": "firmware/test_dhcp_path.py",
     "cli/output.py": "interop/cli/test_main.py",
+    "cli/privileges.py": "interop/dhcp/test_serve.py",
     "errors.py": "interop/cli/test_main.py",
 }
 """Modules that only make sense as part of a whole, and the test that sees them in it."""

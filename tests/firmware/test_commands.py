@@ -85,6 +85,14 @@ def test_the_demonstration_ends_with_the_guests_verdict(tmp_path: Path) -> None:
     assert qemu_processes(tmp_path) == []
 
 
+def test_the_demonstration_of_dhcp_shows_question_and_offer_and_ends_with_the_guests_verdict(tmp_path: Path) -> None:
+    printed = httpboot("demo", "dhcp", "--chain", "uki", "--keep", tmp_path)
+    assert re.search(r"^ *[0-9.]+ s  DISCOVER +HTTPClient x64 asks on QEMU's network$", printed, re.MULTILINE), printed
+    assert re.search(r"^ *[0-9.]+ s  OFFER +a URL$", printed, re.MULTILINE), printed
+    assert "the guest says: pass" in printed.splitlines()[-1]
+    assert qemu_processes(tmp_path) == []
+
+
 def test_the_demonstration_says_in_plain_words_where_it_stopped(tmp_path: Path) -> None:
     printed = httpboot("demo", "--chain", "grub", "--secure-boot", "--keep", tmp_path, code=5)
     assert "stopped before “loader”" in printed or "stopped before “GET”" in printed, printed

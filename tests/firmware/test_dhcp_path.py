@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from kit import captures
 from kit.board import Board, Provisions
 from kit.network import BRIDGE, SERVER4, SERVER6, Namespace, Program, namespace
 
@@ -68,10 +69,12 @@ async def test_a_v4_server_leases_an_address_and_boots_the_image(tmp_path: Path)
         provisions = Provisions.make(tmp_path)
         board = Board(tmp_path, host.name, _TAP)
         server = serve(host, tmp_path, board, provisions, mode="server")
-        host.capture(tmp_path / "server4.pcap")
+        capture = host.capture(tmp_path / "server4.pcap")
         async with board:
             await board.passes(provisions)
         said = server.end()
+        capture.end()
+        captures.keep(tmp_path / "server4.pcap")
         assert "node DISCOVER: HTTPClient x64 asks on br0" in said
         assert "node OFFER: address 192.0.2.100 and a URL" in said
         assert "node lease: 192.0.2.100" in said
@@ -90,10 +93,12 @@ async def test_a_v4_proxy_adds_the_url_to_what_dnsmasq_leases(tmp_path: Path) ->
         provisions = Provisions.make(tmp_path)
         board = Board(tmp_path, host.name, _TAP)
         server = serve(host, tmp_path, board, provisions, mode="proxy", subnets="")
-        host.capture(tmp_path / "proxy4.pcap")
+        capture = host.capture(tmp_path / "proxy4.pcap")
         async with board:
             await board.passes(provisions)
         said = server.end()
+        capture.end()
+        captures.keep(tmp_path / "proxy4.pcap")
         assert "node OFFER: a URL" in said
         assert "Station IP address is 192.0.2.2" in board.console, "dnsmasq's address"
         assert "lease:" not in said
@@ -105,10 +110,12 @@ async def test_a_v6_server_leases_an_address_and_boots_the_image(tmp_path: Path)
         provisions = Provisions.make(tmp_path)
         board = Board(tmp_path, host.name, _TAP, version=6)
         server = serve(host, tmp_path, board, provisions, mode="server")
-        host.capture(tmp_path / "server6.pcap")
+        capture = host.capture(tmp_path / "server6.pcap")
         async with board:
             await board.passes(provisions)
         said = server.end()
+        capture.end()
+        captures.keep(tmp_path / "server6.pcap")
         assert "node DISCOVER: HTTPClient x64 asks on br0" in said
         assert "node lease: 2001:db8::1" in said
 
@@ -133,10 +140,12 @@ ranges = ["198.51.100.50-198.51.100.60"]
 router = "198.51.100.1"
 """
         server = serve(host, tmp_path, board, provisions, mode="server", interface="eth0", subnets=subnets)
-        host.capture(tmp_path / "relayed4.pcap", "eth0")
+        capture = host.capture(tmp_path / "relayed4.pcap", "eth0")
         async with board:
             await board.passes(provisions)
         said = server.end()
+        capture.end()
+        captures.keep(tmp_path / "relayed4.pcap")
         assert "node lease: 198.51.100.50" in said
 
 

@@ -17,6 +17,10 @@ from ironic_httpboot.model import Chain, Container
 
 
 def demo(
+    way: Annotated[
+        run.Way, typer.Argument(help="Who tells the firmware the URL: a BMC, or DHCP beside the network's own server.")
+    ] = run.Way.BMC,
+    *,
     chain: Annotated[Chain, typer.Option(help="What stands between firmware and kernel.")] = Chain.SHIM_GRUB,
     container: Annotated[
         Container | None, typer.Option(help="The file to boot: an ISO, or (chain uki) one .efi program.")
@@ -36,6 +40,7 @@ def demo(
     the image, Linux starts, and the guest itself says whether all that arrived is what was sent.
     """
     options = run.Options(
+        way=way,
         chain=chain,
         container=container or (Container.EFI if chain is Chain.UKI else Container.ISO),
         secure_boot=secure_boot,

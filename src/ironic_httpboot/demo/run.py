@@ -11,10 +11,11 @@ import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 
 from ironic_httpboot.blob import Blob
-from ironic_httpboot.demo import guest
+from ironic_httpboot.demo import guest, proxy
 from ironic_httpboot.demo.watch import Watch
 from ironic_httpboot.emulator.machine import Specification, accelerator_for
 from ironic_httpboot.emulator.serve import Emulator, Settings
@@ -32,10 +33,18 @@ HOST_AS_SEEN_BY_GUEST = "10.0.2.2"
 """QEMU's user network: the guest reaches the host's loopback under this address."""
 
 
+class Way(Enum):
+    """Who tells the firmware the URL."""
+
+    BMC = "bmc"
+    DHCP = "dhcp"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
     """What to demonstrate. keep: a folder for images, state and console, which is otherwise a temporary one."""
 
+    way: Way = Way.BMC
     chain: Chain = Chain.SHIM_GRUB
     container: Container = Container.ISO
     secure_boot: bool = False
@@ -68,7 +77,13 @@ async def run(options: Options, folder: Path, show: Callable[[Event], None] = la
     try:
         url = _url(server, publication)
         watch.hear(_reached(Stage.PUBLISHED, url.redacted))
-        await _boot(options, folder, url, watch)
+        if options.way is Way.DHCP:
+            machine = proxy.specification(
+                MACHINE, folder, memory_mib=options.memory_mib, secure_boot=options.secure_boot
+            )
+            await proxy.boot(machine, folder, url, watch)
+        else:
+            await _boot(options, folder, url, watch)
     finally:
         store.withdraw(publication)
         await server.stop()

@@ -16,6 +16,7 @@ from ironic_httpboot.demo import guest
 from ironic_httpboot.dhcp.iana import Kind4, Option4
 from ironic_httpboot.dhcp.message4 import encode
 from ironic_httpboot.dhcp.message6 import encode as encode6
+from kit import captures
 from kit.commands import httpboot
 from kit.dhcp import PXE, question4, question6
 from kit.network import BRIDGE, SERVER4, SERVER6, Namespace, Program, namespace
@@ -52,16 +53,16 @@ for line in sys.stdin:
 
 
 @contextmanager
-def network(folder: Path, more: str = "") -> Iterator[tuple[Namespace, Namespace, Program]]:
+def network(folder: Path, more: str = "", *options: str) -> Iterator[tuple[Namespace, Namespace, Program]]:
     """A server on a switch, and a client with a cable to it."""
     (folder / "httpboot.toml").write_text(_FILE.format(folder=folder, more=more))
     with namespace(bridge=(f"{SERVER4}/24", f"{SERVER6}/64")) as host, namespace() as client:
         host.cable("cable", client, "eth0", bridge=BRIDGE)
-        yield host, client, start(host, folder)
+        yield host, client, start(host, folder, *options)
 
 
-def start(host: Namespace, folder: Path) -> Program:
-    program = host.httpboot("serve", "-c", folder / "httpboot.toml")
+def start(host: Namespace, folder: Path, *options: str) -> Program:
+    program = host.httpboot("serve", "-c", folder / "httpboot.toml", *options)
     program.until(r"answering DHCP as server on br0 \(IPv4\), br0 \(IPv6\)")
     return program
 
@@ -86,11 +87,17 @@ def send(client: Namespace, to: str, port: int, *datagrams: bytes) -> None:
 
 def test_iscs_client_gets_addresses_of_both_families(tmp_path: Path) -> None:
     with network(tmp_path) as (_, client, server):
+        capture = client.capture(tmp_path / "dhclient4.pcap", "eth0")
         said = dhclient(client, tmp_path, "-4")
+        capture.end()
+        captures.keep(tmp_path / "dhclient4.pcap")
         assert "new_ip_address=192.0.2.100\n" in said
         assert "new_routers=192.0.2.1\n" in said
         assert "new_dhcp_lease_time=600\n" in said
+        capture = client.capture(tmp_path / "dhclient6.pcap", "eth0")
         assert "new_ip6_address=2001:db8::100\n" in dhclient(client, tmp_path, "-6")
+        capture.end()
+        captures.keep(tmp_path / "dhclient6.pcap")
         server.until("lease: 2001:db8::100")
 
 
@@ -109,7 +116,7 @@ def test_busyboxs_client_gets_the_url_when_it_asks_as_firmware_does(tmp_path: Pa
 
 
 def test_a_thousand_machines_at_once_get_an_address_each(tmp_path: Path) -> None:
-    with network(tmp_path) as (host, client, server):
+    with network(tmp_path, "", "-q") as (host, client, server):
         client.address("eth0", "10.9.0.9/16")
         host.address(BRIDGE, "10.9.0.1/16")
         said = client.run(
@@ -152,7 +159,7 @@ def test_a_reload_changes_what_is_answered_and_keeps_leases(tmp_path: Path) -> N
         assert "new_dhcp_lease_time=700\n" in said
 
 
-def test_bad_messages_and_floods_are_borne_and_others_are_served(tmp_path: Path) -> None:
+def test_bad_messages_are_borne_and_the_reason_is_told(tmp_path: Path) -> None:
     with network(tmp_path) as (_, client, server):
         client.address("eth0", "192.0.2.50/24", "2001:db8::50/64")
         good = encode(question4(vendor=PXE))
@@ -166,6 +173,13 @@ def test_bad_messages_and_floods_are_borne_and_others_are_served(tmp_path: Path)
         send(client, SERVER6, 547, *bad6)
         server.until(r"17 relays passed it on")
         server.until(r"relay 203\.0\.113\.5 is on none of our networks")
+        assert "new_ip6_address=" in dhclient(client, tmp_path, "-6")
+        assert "Traceback" not in server.end()
+
+
+def test_a_flood_takes_bounded_memory_and_others_are_served(tmp_path: Path) -> None:
+    with network(tmp_path, "", "-q") as (_, client, server):
+        client.address("eth0", "192.0.2.50/24")
         before = resident_bytes(server)
         macs = (number.to_bytes(6) for number in range(1, 40_001))
         send(client, SERVER4, 67, *(encode(question4(mac=mac)) for mac in macs))
