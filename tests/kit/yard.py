@@ -14,6 +14,7 @@ from ironic_httpboot.demo.watch import LIMITS, Watch
 from ironic_httpboot.emulator.chassis import Chassis
 from ironic_httpboot.emulator.state import Enabled, Override, Reset, Target
 from ironic_httpboot.events import Event, Stage, Transfer
+from ironic_httpboot.http.folder import Folder
 from ironic_httpboot.http.serve import Limits, Server
 from ironic_httpboot.http.store import Store
 from ironic_httpboot.model import BootRecipe, BootUrl, Chain, Container
@@ -26,7 +27,10 @@ SPLASH_MS = 4000
 
 
 class Yard:
-    """Use it in an async with statement inside an entered network. macs: by machine."""
+    """Use it in an async with statement inside an entered network.
+
+    macs: by machine. plain: a folder whose files are served under their names.
+    """
 
     def __init__(self, network: Network, names: Sequence[str], *, splash_ms: int = 0) -> None:
         self.folder = network.folder
@@ -34,8 +38,12 @@ class Yard:
         self.macs: Mapping[str, str] = {name: each.mac for name, each in made.items()}
         self._specifications = made
         self._boxes: dict[str, Chassis] = {}
+        self.plain = self.folder / "plain"
+        self.plain.mkdir()
         self.store = Store(self.folder / "store")
-        self.server = Server([self.store], host="", port=PORT, on_event=self._hear, limits=Limits(stop_seconds=5))
+        self.server = Server(
+            [self.store, Folder(self.plain)], host="", port=PORT, on_event=self._hear, limits=Limits(stop_seconds=5)
+        )
         self.watches: dict[str, Watch] = {}
         self.ramdisk = self.folder / "ramdisk.cpio"
         self.parts = guest.find_parts()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ipaddress import IPv4Address, IPv6Address
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -196,3 +197,14 @@ def test_every_rule_says_reason_remedy_and_evidence() -> None:
 def test_no_dhcpv4_option_is_joined_from_two_instances() -> None:
     message = message4.decode(message4.encode(offer4(IP_URL)))
     assert read4(message).url == IP_URL
+
+
+def test_the_reference_lists_every_rule_and_the_order_as_the_code_has_them() -> None:
+    text = (Path(__file__).parents[3] / "docs" / "reference" / "firmware-rules.md").read_text()
+    rows = [line for line in text.splitlines() if line.startswith("| `")]
+    assert rows == [f"| `{rule.name}` | {rule.reason} | {rule.remedy} | {rule.evidence} |" for rule in Rule]
+    ranks = [line for line in text.splitlines() if line[:3] in {f"| {rank}" for rank in range(1, 10)}]
+    assert ranks == [
+        f"| {rank} | {offer.value} | {adding.value if adding else ''} |"
+        for rank, (offer, adding) in enumerate(PREFERENCE, 1)
+    ]
