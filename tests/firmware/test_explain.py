@@ -128,6 +128,7 @@ async def test_a_unicast_offer_a_strange_suffix_and_lifetimes_in_the_wrong_order
                     await until(
                         lambda: (
                             TIMEOUT in yard.console("unicast")
+                            and "node.efi.signed" in yard.console("suffix")
                             and "Could not retrieve NBP file size" in yard.console("suffix")
                             and answers.answered6 >= 2
                         ),

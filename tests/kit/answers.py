@@ -8,7 +8,7 @@ import struct
 from collections.abc import Callable
 from ipaddress import IPv4Address
 from types import TracebackType
-from typing import Any
+from typing import Any, cast
 
 from ironic_httpboot.dhcp import message4, message6
 from ironic_httpboot.dhcp.iana import ALL_RELAYS_AND_SERVERS, SERVER_PORT4, SERVER_PORT6
@@ -25,8 +25,10 @@ class _Port(asyncio.DatagramProtocol):
         self._answer = answer
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.DatagramTransport)
-        self._transport = transport
+        self._transport = cast(asyncio.DatagramTransport, transport)
+
+    def error_received(self, exc: Exception) -> None:
+        raise exc
 
     def datagram_received(self, data: bytes, peer: Any) -> None:
         answer = self._answer(data, peer)

@@ -109,6 +109,11 @@ class Network:
         ip("address", "add", f"{HOST4}/24", "dev", BRIDGE)
         ip("address", "add", f"{HOST6}/64", "dev", BRIDGE, "nodad")
         ip("link", "set", BRIDGE, "up")
+        # Something that is always plugged in: a bridge is "not running" as long as no machine is on, and then Kea does
+        # not listen.
+        ip("link", "add", "idle0", "type", "veth", "peer", "name", "idle1")
+        ip("link", "set", "idle1", "up")
+        ip("link", "set", "idle0", "master", BRIDGE, "up")
         return self
 
     def __exit__(
