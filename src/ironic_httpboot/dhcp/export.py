@@ -10,14 +10,23 @@ import json
 import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
 from ironic_httpboot.dhcp.message6 import http_client_class
 from ironic_httpboot.dhcp.policy import Address, Subnet
 from ironic_httpboot.errors import InputError
 
-_CLASS6 = http_client_class(b"HTTPClient")
+_BOOT4 = {"name": "boot-file-name", "always-send": True}
+_CLASS4 = {"name": "vendor-class-identifier", "data": "HTTPClient", "always-send": True}
+_BOOT6 = {"name": "bootfile-url", "always-send": True}
+_CLASS6 = {
+    "code": 16,
+    "space": "dhcp6",
+    "csv-format": False,
+    "always-send": True,
+    "data": http_client_class(b"HTTPClient").hex().upper(),
+}
 _IPXE_TEST4 = "option[77].hex == 0x69505845"
 
 
@@ -101,12 +110,10 @@ def kea(site: Site, version: int) -> str:
     content: dict[str, Any] = {
         "interfaces-config": {"interfaces": [site.interface]},
         "lease-database": {"type": "memfile", "persist": True, "lfc-interval": 3600},
-        "host-reservation-identifiers": ["hw-address"] if version == 4 else ["duid", "hw-address"],
-        "client-classes": [_kea_http(version), *_kea_boot4(site, version)],
+        "host-reservation-identifiers": ["hw-address"] if version == 4 else ["duid"],
+        "client-classes": [_kea_http(version), *_kea_boots(site, version)],
         f"subnet{version}": [_kea_subnet(each, site, number) for number, each in enumerate(subnets, 1)],
     }
-    if version == 6:
-        content["mac-sources"] = ["any"]
     text = json.dumps({name: content}, indent=2)
     head = (
         f"// HTTP boot for kea-dhcp{version}. Test it with: kea-dhcp{version} -t THIS\n"
@@ -118,28 +125,38 @@ def kea(site: Site, version: int) -> str:
 
 
 def _kea_http(version: int) -> dict[str, Any]:
-    if version == 4:
-        data: list[dict[str, Any]] = [{"name": "vendor-class-identifier", "data": "HTTPClient", "always-send": True}]
-        test = "substring(option[60].hex,0,10) == 'HTTPClient'"
-    else:
-        data = [{"code": 16, "space": "dhcp6", "csv-format": False, "always-send": True, "data": _CLASS6.hex().upper()}]
-        test = "substring(option[16].hex,6,10) == 'HTTPClient'"
-    return {"name": "http", "test": test, "option-data": data}
+    place = "option[60].hex,0,10" if version == 4 else "option[16].hex,6,10"
+    return {"name": "http", "test": f"substring({place}) == 'HTTPClient'"}
 
 
-def _kea_boot4(site: Site, version: int) -> list[dict[str, Any]]:
-    """Classes, and not options of the hosts: those would also go to an iPXE, which wants the script."""
+def _kea_boots(site: Site, version: int) -> list[dict[str, Any]]:
+    """A class for each machine, and not options of its reservation: those would also go to an iPXE or a system."""
     classes = []
-    for host in site.hosts if version == 4 else ():
-        known = f"hexstring(pkt4.mac, ':') == '{host.mac}'"
-        for name, test, url in (
-            (f"boot-{host.name}", f"{known} and member('http')", host.url4),
-            (f"script-{host.name}", f"{known} and {_IPXE_TEST4}", host.script),
-        ):
-            if url:
-                data = [{"name": "boot-file-name", "data": url, "always-send": True}]
-                classes.append({"name": name, "test": test, "option-data": data})
+    for host in site.hosts:
+        known = f"hexstring(pkt4.mac, ':') == '{host.mac}'" if version == 4 else _known6(host)
+        url = host.url4 if version == 4 else host.url6
+        if url:
+            options = [_BOOT4, _CLASS4] if version == 4 else [_BOOT6, _CLASS6]
+            data = [{"data": url, **options[0]}, options[1]]
+            classes.append({"name": f"boot-{host.name}", "test": f"{known} and member('http')", "option-data": data})
+        if host.script and version == 4:
+            data = [{"data": host.script, **_BOOT4}]
+            classes.append({"name": f"script-{host.name}", "test": f"{known} and {_IPXE_TEST4}", "option-data": data})
     return classes
+
+
+def _known6(host: Host) -> str:
+    """By DUID; else by the link-local address that UEFI makes of the MAC, as Kea 2.2 does not find a MAC in it."""
+    if host.duid:
+        return f"option[1].hex == 0x{host.duid.replace(':', '')}"
+    address = link_local(host.mac)
+    return f"(pkt.src == {address} or relay6[0].peeraddr == {address})"
+
+
+def link_local(mac: str) -> IPv6Address:
+    """The link-local address that is made of a MAC address (RFC 4291, appendix A)."""
+    octets = bytes.fromhex(mac.replace(":", ""))
+    return IPv6Address(b"\xfe\x80" + bytes(6) + bytes((octets[0] ^ 2, *octets[1:3], 0xFF, 0xFE, *octets[3:])))
 
 
 def _kea_subnet(subnet: Subnet, site: Site, number: int) -> dict[str, Any]:
@@ -156,7 +173,7 @@ def _kea_subnet(subnet: Subnet, site: Site, number: int) -> dict[str, Any]:
         "valid-lifetime": subnet.lease_seconds,
         "pools": [{"pool": f"{first} - {last}"} for first, last in subnet.ranges],
         "option-data": options,
-        "reservations": [_kea_host(host, subnet) for host in site.hosts],
+        "reservations": _kea_reservations(site, subnet),
     }
     if version == 6:
         # Firmware hangs where the preferred lifetime exceeds the valid one.
@@ -164,15 +181,15 @@ def _kea_subnet(subnet: Subnet, site: Site, number: int) -> dict[str, Any]:
     return content
 
 
-def _kea_host(host: Host, subnet: Subnet) -> dict[str, Any]:
-    addresses = [each for each in host.addresses if subnet.holds(each)]
-    if subnet.network.version == 4:
-        content: dict[str, Any] = {"hw-address": host.mac, "hostname": host.name}
-        return content | ({"ip-address": str(addresses[0])} if addresses else {})
-    content = {"duid": host.duid} if host.duid else {"hw-address": host.mac}
-    content |= {"hostname": host.name, "ip-addresses": [str(each) for each in addresses]}
-    options = [{"name": "bootfile-url", "data": host.url6, "always-send": True}] if host.url6 else []
-    return content | {"option-data": options}
+def _kea_reservations(site: Site, subnet: Subnet) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    for host in site.hosts:
+        addresses = [str(each) for each in host.addresses if subnet.holds(each)]
+        if subnet.network.version == 4 and addresses:
+            found.append({"hw-address": host.mac, "hostname": host.name, "ip-address": addresses[0]})
+        elif addresses and host.duid:
+            found.append({"duid": host.duid, "hostname": host.name, "ip-addresses": addresses})
+    return found
 
 
 def isc(site: Site) -> str:
@@ -249,6 +266,11 @@ def _neutron_options(host: Host) -> Iterator[dict[str, str]]:
 def check(site: Site) -> Sequence[str]:
     """What the exported configuration cannot do, in words."""
     found = [f"{host.name}: has no URL of either family" for host in site.hosts if not (host.url4 or host.url6)]
+    found += [
+        f"{host.name}: has no duid, by which Kea would know it: its IPv6 address is not reserved there"
+        for host in site.hosts
+        if not host.duid and any(each.version == 6 for each in host.addresses)
+    ]
     families = {subnet.network.version for subnet in site.subnets if subnet.ranges}
     for version, kind in ((4, "url4"), (6, "url6")):
         if version not in families and any(getattr(host, kind) for host in site.hosts):

@@ -89,9 +89,13 @@ def test_kea_sends_option_16_in_the_form_that_firmware_looks_for() -> None:
 def test_what_cannot_work_is_said() -> None:
     lonely = export.Site(interface="lo", subnets=(), hosts=(export.Host(name="x", mac="52:54:00:00:00:01"),))
     assert export.check(lonely) == ["x: has no URL of either family"]
-    assert export.check(SITE) == []
+    unreserved = "node-1: has no duid, by which Kea would know it: its IPv6 address is not reserved there"
+    assert export.check(SITE) == [unreserved]
     without6 = export.Site(interface="lo", subnets=SITE.subnets[:1], hosts=SITE.hosts)
-    assert export.check(without6) == ["no [[subnet]] of IPv6 has a range: its machines get no address from this server"]
+    assert export.check(without6) == [
+        unreserved,
+        "no [[subnet]] of IPv6 has a range: its machines get no address from this server",
+    ]
     with pytest.raises(InputError):
         export.kea(SITE, 5)
 
@@ -102,3 +106,7 @@ def test_what_cannot_work_is_said() -> None:
 )
 def test_a_literal_address_is_offered_over_its_own_family(url: str, versions: set[int]) -> None:
     assert {version for version in (4, 6) if export.fits(url, version)} == versions
+
+
+def test_a_link_local_address_is_made_of_the_mac() -> None:
+    assert str(export.link_local("52:54:00:5f:d6:a5")) == "fe80::5054:ff:fe5f:d6a5"

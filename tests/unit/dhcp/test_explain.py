@@ -40,3 +40,12 @@ def test_an_offer_that_is_sent_again_is_told_once(name: str) -> None:
     for each in attempts(name):
         offers = [verdict.offer for verdict in each.choice.verdicts]
         assert len(offers) == len(set(offers))
+
+
+def test_a_unicast_offer_and_lifetimes_in_the_wrong_order_are_told_from_a_strange_suffix() -> None:
+    found = attempts("ovmf-unicast-suffix-lifetimes.pcap")
+    seen = {(each.family, verdict.rule) for each in found for verdict in each.choice.verdicts}
+    assert seen == {(4, Rule.UNICAST), (4, None), (6, Rule.LIFETIMES)}
+    (taken,) = [each for each in found if each.choice.rank == 1]
+    assert taken.accepted == "192.0.2.1", "firmware took it, and failed at HTTP"
+    assert "Content-Type" in taken.choice.concerns[0]
