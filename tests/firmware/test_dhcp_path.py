@@ -73,7 +73,7 @@ async def test_a_v4_server_leases_an_address_and_boots_the_image(tmp_path: Path)
         async with board:
             await board.passes(provisions)
         said = server.end()
-        capture.end()
+        host.end_capture(capture)
         captures.keep(tmp_path / "server4.pcap")
         assert "node DISCOVER: HTTPClient x64 asks on br0" in said
         assert "node OFFER: address 192.0.2.100 and a URL" in said
@@ -97,7 +97,7 @@ async def test_a_v4_proxy_adds_the_url_to_what_dnsmasq_leases(tmp_path: Path) ->
         async with board:
             await board.passes(provisions)
         said = server.end()
-        capture.end()
+        host.end_capture(capture)
         captures.keep(tmp_path / "proxy4.pcap")
         assert "node OFFER: a URL" in said
         assert "Station IP address is 192.0.2.2" in board.console, "dnsmasq's address"
@@ -114,7 +114,7 @@ async def test_a_v6_server_leases_an_address_and_boots_the_image(tmp_path: Path)
         async with board:
             await board.passes(provisions)
         said = server.end()
-        capture.end()
+        host.end_capture(capture)
         captures.keep(tmp_path / "server6.pcap")
         assert "node DISCOVER: HTTPClient x64 asks on br0" in said
         assert "node lease: 2001:db8::1" in said
@@ -144,7 +144,7 @@ router = "198.51.100.1"
         async with board:
             await board.passes(provisions)
         said = server.end()
-        capture.end()
+        host.end_capture(capture)
         captures.keep(tmp_path / "relayed4.pcap")
         assert "node lease: 198.51.100.50" in said
 

@@ -123,6 +123,11 @@ class Namespace:
         program.until(r"File: ")
         return program
 
+    def end_capture(self, program: Program) -> None:
+        """End a capture when all that has passed is written down: dumpcap takes it from the kernel once a second."""
+        time.sleep(2)
+        program.end()
+
     def remove(self) -> None:
         """End what runs inside, and the namespace."""
         for program in reversed(self._programs):

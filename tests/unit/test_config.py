@@ -224,3 +224,48 @@ def test_a_root_that_may_not_be_looked_into_has_no_parts(tmp_path: Path) -> None
     finally:
         os.seteuid(before)
         closed.chmod(0o700)
+
+
+DHCP = """\
+[dhcp]
+interfaces = ["eth1"]
+mode = "server"
+lease_file = "leases"
+
+[[subnet]]
+network = "192.0.2.0/24"
+ranges = ["192.0.2.10-192.0.2.20"]
+
+[[machine]]
+mac = "52:54:00:12:34:56"
+url = "http://{server}:8080/a.iso"
+"""
+
+
+def test_machines_networks_and_how_dhcp_is_answered_stand_in_one_file(toml: Path) -> None:
+    toml.write_text(DHCP)
+    file = config.read(toml, ServeFile)
+    assert file.dhcp is not None
+    assert (file.dhcp.mode, file.dhcp.families) == ("server", (4, 6))
+    assert [str(address) for address in file.subnet[0].ranges[0]] == ["192.0.2.10", "192.0.2.20"]
+    assert file.machine[0].url == "http://{server}:8080/a.iso"
+
+
+@pytest.mark.parametrize(
+    ("was", "is_now", "where"),
+    [
+        ('lease_file = "leases"', "", "line 1: dhcp: mode server needs a lease_file"),
+        ('interfaces = ["eth1"]', "interfaces = []", "line 2: dhcp.interfaces"),
+        ("192.0.2.20", "192.0.3.20", "line 6: subnet.0: range 192.0.2.10-192.0.3.20 is not inside 192.0.2.0/24"),
+        ("192.0.2.10-192.0.2.20", "192.0.2.20-192.0.2.10", "line 8: subnet.0.ranges.0"),
+        ("192.0.2.0/24", "192.0.2.1/24", "line 7: subnet.0.network"),
+        ("52:54:00:12:34:56", "52:54", "line 11: machine.0.mac: is no MAC address"),
+        ('mac = "52:54:00:12:34:56"', "", "line 10: machine.0: needs mac, uuid or duid"),
+        ("http://{server}:8080/a.iso", "ftp://{server}/a.iso", "line 12: machine.0.url: scheme is 'ftp'"),
+        ("a.iso", "x" * 230 + ".iso", "line 12: machine.0.url"),
+        ('url = "', 'kernel = "k"\nurl = "', "line 10: machine.0: has a url and a kernel"),
+        ('url = "', 'cmdline = "k"\nurl = "', "line 10: machine.0: has initrds or cmdline, but no kernel"),
+    ],
+)
+def test_what_is_wrong_with_dhcp_is_named_by_line_and_key(toml: Path, was: str, is_now: str, where: str) -> None:
+    assert where in complaint(toml, DHCP.replace(was, is_now), ServeFile)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 from pathlib import Path
 
@@ -21,7 +22,7 @@ class DhcpService:
 
     def __init__(self, path: Path | None, file: config.ServeFile, store: Store | None, on_event: Sink | None) -> None:
         self._path = path
-        self._file = file
+        self._file: config.ServeFile | None = file
         self._store = store
         self._on_event = on_event
         self._images: Images | None = None
@@ -29,9 +30,11 @@ class DhcpService:
 
     async def start(self, http_port: int | None) -> None:
         """Compose what must be composed, listen, and become the user that is to go on. Raises HttpBootError."""
-        table = self._file.dhcp
-        if table is None:
+        # The file's tables are not kept: of a hundred thousand machines they would take as much memory as all the rest.
+        file, self._file = self._file, None
+        if file is None or file.dhcp is None:
             return
+        table = file.dhcp
         user = privileges.find(table.user) if table.user else None
         if self._store is not None and http_port is not None:
             self._images = Images(self._store, http_port)
@@ -39,7 +42,7 @@ class DhcpService:
             Settings(
                 interfaces=table.interfaces,
                 families=table.families,
-                policy=self._policy(self._file),
+                policy=self._policy(file),
                 lease_file=table.lease_file,
             ),
             self._on_event,
@@ -51,6 +54,10 @@ class DhcpService:
             server.hand_to(user.pw_uid, user.pw_gid)
             privileges.become(user)
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._reload)
+        del file
+        # What is known now stays: the collector need not look at it again and again while questions come in.
+        gc.collect()
+        gc.freeze()
 
     async def stop(self) -> None:
         """Stop answering."""
@@ -66,7 +73,6 @@ class DhcpService:
             if file.dhcp is None:
                 raise BadConfig(f"{self._path}: has no [dhcp] any more", hint="stop the server instead")
             self._server.reload(self._policy(file))
-            self._file = file
         except HttpBootError as error:
             output.err.print(f"not reloaded: {error}", markup=False)
             return

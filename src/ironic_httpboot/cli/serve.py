@@ -67,7 +67,9 @@ def serve(
         _allow_open_files(table.connections * _DESCRIPTORS_PER_DOWNLOAD + _OTHER_DESCRIPTORS)
         server = Server(sources, host=host, port=port, on_event=show, limits=limits) if sources else None
         stores = [source for source in sources if isinstance(source, Store)]
-        asyncio.run(_serve(server, stores, DhcpService(configuration, file, images, show)))
+        dhcp = DhcpService(configuration, file, images, show)
+        del file  # see DhcpService.start
+        asyncio.run(_serve(server, stores, dhcp))
 
 
 def _image_store(file: config.ServeFile, given: Path | None, stack: ExitStack) -> Store | None:

@@ -71,8 +71,8 @@ class _Question:
         return next((int(each) for each in self.machine.addresses if self.subnet.holds(each)), None)
 
     @property
-    def ranges(self) -> list[tuple[int, int]]:
-        return [(int(first), int(last)) for first, last in self.subnet.ranges] if self.subnet else []
+    def ranges(self) -> tuple[tuple[int, int], ...]:
+        return self.subnet.numbers if self.subnet else ()
 
     def may_have(self, address: IPv4Address) -> bool:
         """Whether the address is one of ours to give to this machine."""

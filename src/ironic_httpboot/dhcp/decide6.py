@@ -76,8 +76,8 @@ class _Question:
         return self.message.kind
 
     @property
-    def ranges(self) -> list[tuple[int, int]]:
-        return [(int(first), int(last)) for first, last in self.subnet.ranges] if self.subnet else []
+    def ranges(self) -> tuple[tuple[int, int], ...]:
+        return self.subnet.numbers if self.subnet else ()
 
     @property
     def own(self) -> int | None:

@@ -171,7 +171,25 @@ def with_options(message: Message4, options: Mapping[int, bytes], largest_bytes:
         message, pieces = _overloaded(message, options, room)
     written = _HEADER.size + _size(pieces) + len(_END)
     end = _END + bytes(max(0, SMALLEST_BYTES - written))
-    return replace(message, options=tuple(pieces), end=end)
+    # Not dataclasses.replace, which costs as much as all the rest of this.
+    return Message4(
+        op=message.op,
+        xid=message.xid,
+        htype=message.htype,
+        hlen=message.hlen,
+        hops=message.hops,
+        secs=message.secs,
+        flags=message.flags,
+        ciaddr=message.ciaddr,
+        yiaddr=message.yiaddr,
+        siaddr=message.siaddr,
+        giaddr=message.giaddr,
+        chaddr=message.chaddr,
+        sname=message.sname,
+        file=message.file,
+        options=tuple(pieces),
+        end=end,
+    )
 
 
 def split(code: int, data: bytes) -> tuple[Option, ...]:

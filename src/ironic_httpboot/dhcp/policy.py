@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from types import MappingProxyType
 from typing import TypeAlias
 
 from ironic_httpboot.dhcp.client import Client, Wants
@@ -23,6 +24,10 @@ SERVER_MARK = "{server}"
 
 LONGEST_URL_BYTES = 254
 """One instance of option 67 with a NUL at the end: firmware does not join split options (EDK2 HttpBootDxe, 2026-08)."""
+
+
+_NO_LOADERS: Mapping[str, str] = MappingProxyType({})
+"""One for all machines that have none of their own: there may be a hundred thousand."""
 
 
 class Mode(Enum):
@@ -41,7 +46,7 @@ class Boot:
     """
 
     url: str | None = field(default=None, repr=False)
-    loaders: Mapping[str, str] = field(default_factory=dict, repr=False)
+    loaders: Mapping[str, str] = field(default_factory=lambda: _NO_LOADERS, repr=False)
     script: str | None = field(default=None, repr=False)
 
     def url_for(self, client: Client, server: Address) -> str | None:
@@ -105,7 +110,8 @@ class Machines:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subnet:
-    """A network on which machines are answered. ranges: first and last address that may be leased, none for proxies."""
+    """A network on which machines are answered. ranges: first and last address that may be
+    leased, none for proxies. numbers: the same as numbers."""
 
     network: Network
     ranges: tuple[tuple[Address, Address], ...] = ()
@@ -113,6 +119,10 @@ class Subnet:
     dns: tuple[Address, ...] = ()
     domain: str = ""
     lease_seconds: int = 3600
+    numbers: tuple[tuple[int, int], ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "numbers", tuple((int(first), int(last)) for first, last in self.ranges))
 
     def holds(self, address: Address) -> bool:
         """Whether an address belongs to it."""
@@ -121,7 +131,7 @@ class Subnet:
     def leases(self, address: Address) -> bool:
         """Whether an address stands in one of its ranges."""
         number = int(address)
-        return any(int(first) <= number <= int(last) for first, last in self.ranges)
+        return any(first <= number <= last for first, last in self.numbers)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -89,14 +89,14 @@ def test_iscs_client_gets_addresses_of_both_families(tmp_path: Path) -> None:
     with network(tmp_path) as (_, client, server):
         capture = client.capture(tmp_path / "dhclient4.pcap", "eth0")
         said = dhclient(client, tmp_path, "-4")
-        capture.end()
+        client.end_capture(capture)
         captures.keep(tmp_path / "dhclient4.pcap")
         assert "new_ip_address=192.0.2.100\n" in said
         assert "new_routers=192.0.2.1\n" in said
         assert "new_dhcp_lease_time=600\n" in said
         capture = client.capture(tmp_path / "dhclient6.pcap", "eth0")
         assert "new_ip6_address=2001:db8::100\n" in dhclient(client, tmp_path, "-6")
-        capture.end()
+        client.end_capture(capture)
         captures.keep(tmp_path / "dhclient6.pcap")
         server.until("lease: 2001:db8::100")
 
