@@ -12,6 +12,7 @@ from ironic_httpboot.cli import output
 from ironic_httpboot.dhcp import capture
 from ironic_httpboot.dhcp.explain import Attempt
 from ironic_httpboot.dhcp.explain import explain as explained
+from ironic_httpboot.dhcp.firmware import Rule
 from ironic_httpboot.errors import BadUrl, InputError, MalformedMessage
 from ironic_httpboot.model import BootUrl
 
@@ -56,6 +57,8 @@ def _lines(attempt: Attempt) -> list[str]:
     if attempt.choice.rank is not None:
         lines.append(f"  → boots {_shown(attempt.choice.url)} (choice {attempt.choice.rank} of the firmware's order)")
         lines += [f"    but: {each}" for each in attempt.choice.concerns]
+    elif any(verdict.rule is Rule.LIFETIMES for verdict in attempt.choice.verdicts):
+        lines.append("  → boots nothing, and goes no further")
     elif attempt.choice.verdicts:
         lines.append("  → boots nothing: the firmware says “Server response timeout”")
     return lines
