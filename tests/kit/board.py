@@ -15,13 +15,12 @@ from pathlib import Path
 from ironic_httpboot.blob import Blob, literal
 from ironic_httpboot.demo import guest
 from ironic_httpboot.emulator import firmware, uefi, varstore
-from ironic_httpboot.emulator.machine import Machine, Specification
+from ironic_httpboot.emulator.machine import NIC_SLOT, Machine, Specification
 from ironic_httpboot.image import compose, cpio
 from kit.lab import machine
 
 _PCI_ROOT = bytes.fromhex("02010c00 d041030a 00000000")
-_NETWORK_CARD = bytes.fromhex("01010600 0001")
-"""Function 0, device 1: the first that QEMU puts on the board."""
+_NETWORK_CARD = bytes.fromhex("01010600 00") + bytes([NIC_SLOT])
 _DESCRIPTION = "HTTP boot by DHCP"
 _NUMBER = 0x0A00
 

@@ -38,7 +38,7 @@ _PROGRAMS = {
     Arch.ARM64: ("qemu-system-aarch64", "qemu-system-arm"),
 }
 _BOARDS = {Arch.X64: "q35", Arch.ARM64: "virt"}
-_NIC_SLOT, _SCSI_SLOT = 0x02, 0x03
+NIC_SLOT, _SCSI_SLOT = 0x02, 0x03
 _CD_TARGET, _DISK_TARGET = 0, 1
 _HOST_NAMES = {Arch.X64: "x86_64", Arch.ARM64: "aarch64"}
 
@@ -145,7 +145,7 @@ class Machine:
             case Device.DISK:
                 return uefi.scsi_path(_SCSI_SLOT, _DISK_TARGET)
             case Device.NIC:
-                return uefi.pxe_path(_NIC_SLOT, self.specification.mac)
+                return uefi.pxe_path(NIC_SLOT, self.specification.mac)
 
     async def put_medium(self, file: Path | None) -> None:
         """Put an image into the CD drive, or take it out; while the machine runs, too. Raises HostError."""
@@ -252,7 +252,7 @@ class Machine:
             "-qmp", f"unix:{_SOCKET_NAME},server=on,wait=off",
             *_network(machine.network),
             # romfile=: the firmware brings its own driver; QEMU's option ROM would put iPXE in front of it.
-            "-device", f"virtio-net-pci,netdev=net0,mac={machine.mac},romfile=,addr={_NIC_SLOT:#x}",
+            "-device", f"virtio-net-pci,netdev=net0,mac={machine.mac},romfile=,addr={NIC_SLOT:#x}",
             "-device", f"virtio-scsi-pci,id=scsi,addr={_SCSI_SLOT:#x}",
             "-device", "virtio-rng-pci",
         ]  # fmt: skip
