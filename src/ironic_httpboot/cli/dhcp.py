@@ -35,6 +35,8 @@ class DhcpService:
         if file is None or file.dhcp is None:
             return
         table = file.dhcp
+        # Before anyone can know that we run: a SIGHUP that nobody handles ends the process.
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._reload)
         user = privileges.find(table.user) if table.user else None
         if self._store is not None and http_port is not None:
             self._images = Images(self._store, http_port)
@@ -49,11 +51,10 @@ class DhcpService:
         )
         await server.start()
         self._server = server
-        output.err.print(f"answering DHCP as {table.mode} on {', '.join(server.listening)}", markup=False)
         if user is not None:
             server.hand_to(user.pw_uid, user.pw_gid)
             privileges.become(user)
-        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._reload)
+        output.err.print(f"answering DHCP as {table.mode} on {', '.join(server.listening)}", markup=False)
         del file
         # What is known now stays: the collector need not look at it again and again while questions come in.
         gc.collect()
