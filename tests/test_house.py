@@ -29,6 +29,7 @@ SEEN_WHOLE = {
     "cli/dhcp.py": "interop/dhcp/test_serve.py",
     "cli/lifetime.py": "interop/cli/test_serve.py",
     "cli/machines.py": "firmware/test_dhcp_path.py",
+    "cli/outlet.py": "interop/cli/test_serve.py",
     "cli/output.py": "interop/cli/test_main.py",
     "cli/privileges.py": "interop/dhcp/test_serve.py",
     "errors.py": "interop/cli/test_main.py",
