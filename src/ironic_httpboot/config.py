@@ -56,13 +56,19 @@ def made_folder() -> Path:
     return parts_folder().parent / "made"
 
 
+def foreign_parts_folder(arch: Arch) -> Path:
+    """The same for machines of another architecture than x64, whose files have the same names."""
+    return parts_folder() / arch.value
+
+
 def find_part(relative: str, *, package: str, what: str, roots: Sequence[Path] | None = None) -> Path:
     """A file that a Debian package brings, installed on this host or unpacked by `make setup`.
 
     relative: its path below /, may hold a * and then the last match in order is taken. Raises HostError, naming the
     package, where no root has it.
     """
-    searched = tuple(roots) if roots is not None else (Path("/"), parts_folder())
+    own = (Path("/"), parts_folder(), foreign_parts_folder(Arch.ARM64))
+    searched = tuple(roots) if roots is not None else own
     for root in searched:
         found = sorted(root.glob(relative)) if "*" in relative else [root / relative]
         # os.path: a root that may not be looked into has nothing, and is no error.

@@ -17,6 +17,7 @@ from ironic_httpboot.demo import guest
 from ironic_httpboot.emulator import firmware, uefi, varstore
 from ironic_httpboot.emulator.machine import NIC_SLOT, Machine, Specification
 from ironic_httpboot.image import compose, cpio
+from ironic_httpboot.model import Arch, BootRecipe, Chain, Container
 from kit.lab import machine
 
 _PCI_ROOT = bytes.fromhex("02010c00 d041030a 00000000")
@@ -33,18 +34,32 @@ class Provisions:
     initrds: tuple[Path, ...]
     cmdline: str
     nonce: str
+    arch: Arch = Arch.X64
 
     @classmethod
-    def make(cls, folder: Path, *, iso: bool = False) -> Provisions:
+    def make(cls, folder: Path, *, iso: bool = False, arch: Arch = Arch.X64) -> Provisions:
         """Write them. iso: the guest is to check the files of an image as well."""
-        parts = guest.find_parts()
+        parts = guest.find_parts(arch)
         nonce = secrets.token_hex(8)
-        ramdisk, checks = folder / "ramdisk.cpio", folder / "checks.cpio"
+        ramdisk, checks = folder / f"ramdisk-{nonce}.cpio", folder / f"checks-{nonce}.cpio"
         guest.write_ramdisk(parts, ramdisk)
         files = {"boot/vmlinuz": parts.kernel, "boot/initrd-0.img": ramdisk} if iso else {}
         members = [cpio.file(each.path, literal(each.data), each.mode) for each in guest.checks(nonce, files)]
         compose.write(Blob.of(cpio.archive(members)), checks)
-        return cls(kernel=parts.kernel, initrds=(ramdisk, checks), cmdline=guest.cmdline(nonce), nonce=nonce)
+        cmdline = guest.cmdline(nonce, arch=arch)
+        return cls(kernel=parts.kernel, initrds=(ramdisk, checks), cmdline=cmdline, nonce=nonce, arch=arch)
+
+    def as_program(self, target: Path) -> None:
+        """Write the one program that an operator would compose from them."""
+        recipe = BootRecipe(
+            arch=self.arch,
+            chain=Chain.UKI,
+            container=Container.EFI,
+            kernel=self.kernel,
+            initrds=self.initrds,
+            cmdline=self.cmdline,
+        )
+        compose.write(compose.compose(recipe), target)
 
     def as_toml(self) -> str:
         """The keys of a [[machine]]."""
@@ -64,9 +79,17 @@ class Board:
     """One machine; use it in an async with statement."""
 
     def __init__(
-        self, folder: Path, namespace: str, tap: str, *, name: str = "node", version: int = 4, secure_boot: bool = False
+        self,
+        folder: Path,
+        namespace: str,
+        tap: str,
+        *,
+        name: str = "node",
+        version: int = 4,
+        secure_boot: bool = False,
+        arch: Arch = Arch.X64,
     ) -> None:
-        plain = machine(name, network=f"tap:{tap}", namespace=namespace, secure_boot=secure_boot)
+        plain = machine(name, network=f"tap:{tap}", namespace=namespace, secure_boot=secure_boot, arch=arch)
         # The very first action must not be IPv6: firmware's own address is not ready then (OVMF 2022.11).
         self.specification: Specification = replace(plain, splash_ms=4000 if version == 6 else 0)
         self._folder = folder / f"board-{name}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import shutil
@@ -11,11 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ironic_httpboot.config import parts_folder
 from kit.judges import judge
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "dhcp"
 _WANTED = "HTTPBOOT_GOLDEN"
-_VERSIONS = ("qemu-system-x86", "ovmf", "dnsmasq-base", "isc-dhcp-client")
+_INSTALLED = ("qemu-system-x86", "qemu-system-arm", "dnsmasq-base", "isc-dhcp-client", "isc-dhcp-relay")
+_UNPACKED = ("ovmf", "arm64/qemu-efi-aarch64")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +64,15 @@ def keep(path: Path) -> None:
         return
     GOLDEN.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(path, GOLDEN / path.name)
-    versions = judge("dpkg-query", "-W", "-f", "${Package} ${Version}\n", *_VERSIONS).decode()
+    versions = judge("dpkg-query", "-W", "-f", "${Package} ${Version}\n", *_INSTALLED).decode()
+    versions += "".join(map(_version_unpacked, _UNPACKED))
     lines = judge("tshark", "-n", "-r", path).decode().splitlines()
     text = "\n".join(" ".join(line.split()[2:]) for line in lines)
     (GOLDEN / f"{path.stem}.txt").write_text(f"{versions}\n{text}\n")
+
+
+def _version_unpacked(part: str) -> str:
+    """A package that `tools/setup` only unpacked tells its version in its changelog: "source (version) …"."""
+    folder, _, package = part.rpartition("/")
+    with gzip.open(parts_folder() / folder / "usr/share/doc" / package / "changelog.Debian.gz", "rt") as stream:
+        return f"{package} {stream.readline().partition('(')[2].partition(')')[0]}\n"

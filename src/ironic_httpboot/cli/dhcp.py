@@ -55,6 +55,8 @@ class DhcpService:
         if user is not None:
             server.hand_to(user.pw_uid, user.pw_gid)
             privileges.become(user)
+            if why := server.hindrance():
+                output.err.print(f"warning: {why}\n  hint: let {user.pw_name} write there", markup=False)
         output.err.print(f"answering DHCP as {table.mode} on {', '.join(server.listening)}", markup=False)
         del file
         # What is known now stays: the collector need not look at it again and again while questions come in.

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import io
 import json
-import os
 import resource
 import sys
 import tempfile
@@ -22,6 +20,7 @@ from ironic_httpboot.cli import output
 from ironic_httpboot.cli.dhcp import DhcpService
 from ironic_httpboot.cli.lifetime import told_to_stop
 from ironic_httpboot.cli.machines import needs_images
+from ironic_httpboot.cli.outlet import Outlet, open_both
 from ironic_httpboot.errors import InputError
 from ironic_httpboot.events import Event, Failed, Reached, Transfer
 from ironic_httpboot.http.folder import Folder
@@ -52,7 +51,8 @@ def serve(
     """
     file = config.read(configuration, config.ServeFile) if configuration else config.ServeFile()
     table = file.http
-    show = None if quiet else _Screen(_as_json if as_json else _as_line)
+    outlet = open_both()
+    show = None if quiet else _Screen(_as_json if as_json else _as_line, outlet)
     with ExitStack() as stack:
         images = _image_store(file, store or table.store, stack)
         sources: list[Source] = [images] if images is not None else []
@@ -120,26 +120,31 @@ async def _sweep(stores: list[Store]) -> None:
 
 
 class _Screen:
-    """Requests and DHCP on standard output, one event a line, for as long as someone reads there."""
+    """Requests and DHCP on standard output, one event a line. Nothing waits for whoever reads there."""
 
-    def __init__(self, describe: Callable[[Event], str]) -> None:
+    def __init__(self, describe: Callable[[Event], str], outlet: Outlet) -> None:
         self._describe = describe
-        self._shown = True
-        if isinstance(sys.stdout, io.TextIOWrapper):
-            sys.stdout.reconfigure(errors="backslashreplace")
+        self._outlet = outlet
+        self._lost = 0
+        self._broken = False
 
     def __call__(self, event: Event) -> None:
         """Show what has happened; of a request, its end."""
-        if not self._shown or (isinstance(event, Transfer) and not event.finished):
+        if self._broken or (isinstance(event, Transfer) and not event.finished):
             return
-        try:
-            sys.stdout.write(self._describe(event) + "\n")
-            sys.stdout.flush()
-        except OSError as error:
-            # The machines that boot are not to suffer from a log that nobody can write.
-            self._shown = False
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            output.err.print(f"warning: standard output: written → {error.strerror}; requests are no longer shown")
+        before = self._outlet.lost
+        sys.stdout.write(self._describe(event) + "\n")
+        sys.stdout.flush()
+        if self._outlet.broken:
+            self._broken = True
+            output.err.print(f"warning: standard output: written → {self._outlet.broken}; requests are no longer shown")
+        elif self._outlet.lost > before:
+            if not self._lost:
+                output.err.print("warning: standard output: nobody reads it; what happens until then is not shown")
+            self._lost += 1
+        elif self._lost:
+            output.err.print(f"warning: standard output: is read again; {self._lost} events were not shown")
+            self._lost = 0
 
 
 def _as_line(event: Event) -> str:

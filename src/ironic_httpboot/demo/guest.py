@@ -15,10 +15,10 @@ from ironic_httpboot import config
 from ironic_httpboot.blob import Blob, examine, literal, whole
 from ironic_httpboot.emulator.console import GUEST_MARK
 from ironic_httpboot.image import compose, cpio
-from ironic_httpboot.model import AppendedFile
+from ironic_httpboot.model import AppendedFile, Arch
 
-CMDLINE = "console=ttyS0 panic=-1"
-"""panic=-1: a kernel that panics resets at once, instead of standing still."""
+CONSOLES = {Arch.X64: "ttyS0", Arch.ARM64: "ttyAMA0"}
+"""What Linux calls the first serial port of QEMU's machines."""
 
 _CHECKS = "etc/httpboot"
 _MODULES = (
@@ -75,13 +75,12 @@ class Parts:
     modules: tuple[Path, ...]
 
 
-def find_parts() -> Parts:
-    """Find the parts that `make setup` unpacked. Raises HostError, naming the package that is missing."""
+def find_parts(arch: Arch = Arch.X64) -> Parts:
+    """Find the parts that `tools/setup` unpacked. Raises HostError, naming the package that is missing."""
+    flavour = {Arch.X64: "cloud-amd64", Arch.ARM64: "cloud-arm64"}[arch]
+    folder = config.parts_folder() if arch is Arch.X64 else config.foreign_parts_folder(arch)
     kernel = config.find_part(
-        "boot/vmlinuz-*-cloud-amd64",
-        package="linux-image-cloud-amd64",
-        what="kernel",
-        roots=(config.parts_folder(),),
+        f"boot/vmlinuz-*-{flavour}", package=f"linux-image-{flavour}", what="kernel", roots=(folder,)
     )
     release = kernel.name.removeprefix("vmlinuz-")
     roots = (kernel.parent.parent,)
@@ -91,7 +90,7 @@ def find_parts() -> Parts:
         modules=tuple(
             config.find_part(
                 f"lib/modules/{release}/kernel/{module}",
-                package="linux-image-cloud-amd64",
+                package=f"linux-image-{flavour}",
                 what="kernel module",
                 roots=roots,
             )
@@ -124,9 +123,9 @@ def checks(nonce: str, files: Mapping[str, Path]) -> tuple[AppendedFile, ...]:
     )
 
 
-def cmdline(nonce: str, *more: str) -> str:
-    """The kernel command line of a boot with a nonce."""
-    return " ".join((CMDLINE, f"httpboot.nonce={nonce}", *more))
+def cmdline(nonce: str, *more: str, arch: Arch = Arch.X64) -> str:
+    """The kernel command line of a boot with a nonce. panic=-1: a kernel that panics resets at once."""
+    return " ".join((f"console={CONSOLES[arch]}", "panic=-1", f"httpboot.nonce={nonce}", *more))
 
 
 def _sha256(path: Path) -> str:

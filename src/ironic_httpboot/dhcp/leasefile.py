@@ -19,6 +19,8 @@ from ironic_httpboot.errors import HostError, MalformedMessage
 _LOG = logging.getLogger(__name__)
 
 _SPARE_LINES = 10_000
+_IDENTITY = "server "
+"""What the line begins with that keeps the server's DUID."""
 
 
 class LeaseFile:
@@ -31,6 +33,8 @@ class LeaseFile:
         self._handle = -1
         self._size = 0
         self._lines = 0
+        self._identity = b""
+        self._hindered = False
 
     def open(self) -> None:
         """Read what is there and make the file short. Raises HostError, naming the line that is no lease."""
@@ -55,6 +59,23 @@ class LeaseFile:
         """Let a user go on with the file, who must be able to write its folder too, where it is written anew."""
         os.chown(self._path, user, group)
 
+    def identity(self, otherwise: bytes) -> bytes:
+        """The server's DUID as the file keeps it; `otherwise`, which it then keeps, where it has none yet.
+
+        It stays with the leases, so that machines find their server again after any change of this host.
+        """
+        if not self._identity:
+            self._append(f"{_IDENTITY}{otherwise.hex()}\n".encode("ascii"))
+            self._identity = otherwise
+        return self._identity
+
+    def hindrance(self) -> str | None:
+        """Why the file cannot be written anew by this process, or None. If so, it is not tried and the file grows."""
+        self._hindered = not os.access(self._path.parent, os.W_OK | os.X_OK)
+        if not self._hindered:
+            return None
+        return f"{self._path.parent}: is not writable, so that {self._path.name} is made short at a restart only"
+
     def save(self) -> None:
         """Append what changed. Must be called before an answer leaves that promises it. Raises HostError."""
         lines = []
@@ -66,7 +87,7 @@ class LeaseFile:
             return
         self._append("".join(lines).encode("ascii"))
         self._lines += len(lines)
-        if self._lines > _SPARE_LINES + 4 * sum(map(len, self._tables.values())):
+        if not self._hindered and self._lines > _SPARE_LINES + 4 * sum(map(len, self._tables.values())):
             self._shorten()
 
     def _shorten(self) -> None:
@@ -99,6 +120,9 @@ class LeaseFile:
             raise HostError(f"{self._path}, line 1: is not {FILE_HEADER!r}", hint="give dhcp.lease_file another name")
         for number, line in enumerate(complete[1:], 2):
             try:
+                if line.startswith(_IDENTITY):
+                    self._identity = _decode_identity(line)
+                    continue
                 version, lease = decode_line(line)
             except MalformedMessage as error:
                 raise HostError(f"{self._path}, line {number}: {error.message}", hint="remove the line") from error
@@ -113,6 +137,8 @@ class LeaseFile:
                 os.open(partial, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o644)
             )
             lines = [f"{FILE_HEADER}\n"]
+            if self._identity:
+                lines.append(f"{_IDENTITY}{self._identity.hex()}\n")
             for version, table in self._tables.items():
                 lines += [encode_line(version, lease) for lease in table.worth_keeping()]
             data = "".join(lines).encode("ascii")
@@ -134,3 +160,13 @@ class LeaseFile:
                 f"{self._path}: is in use by another server", hint="give each its own dhcp.lease_file"
             ) from None
         return handle
+
+
+def _decode_identity(line: str) -> bytes:
+    try:
+        found = bytes.fromhex(line.removeprefix(_IDENTITY))
+    except ValueError as error:
+        raise MalformedMessage(f"{line[:80]!r} is no DUID of a server") from error
+    if not found:
+        raise MalformedMessage(f"{line!r} is no DUID of a server")
+    return found

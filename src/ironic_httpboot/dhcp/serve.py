@@ -14,15 +14,15 @@ import socket
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 from typing import TypeAlias
 
-from ironic_httpboot.dhcp import message4, message6
+from ironic_httpboot.dhcp import identity, message4, message6
 from ironic_httpboot.dhcp.decide4 import Reply4, decide4
 from ironic_httpboot.dhcp.decide6 import Arrival6, Reply6, decide6
-from ironic_httpboot.dhcp.iana import ALL_RELAYS_AND_SERVERS, ETHERNET, SERVER_PORT4, SERVER_PORT6, DuidKind, Option6
+from ironic_httpboot.dhcp.iana import ALL_RELAYS_AND_SERVERS, SERVER_PORT4, SERVER_PORT6, Option6
 from ironic_httpboot.dhcp.interfaces import Interface, look_up
 from ironic_httpboot.dhcp.leasefile import LeaseFile
 from ironic_httpboot.dhcp.leases import Leases
@@ -113,6 +113,10 @@ class DhcpServer:
         if self._file is not None:
             self._file.hand_to(user, group)
 
+    def hindrance(self) -> str | None:
+        """Why the lease file can only be made short at a restart, for the user that this process now is."""
+        return self._file.hindrance() if self._file is not None else None
+
     def _configure(self) -> None:
         for table in (self._leases4, self._leases6):
             subnets = [each for each in self._policy.subnets if each.network.version == table.version]
@@ -124,17 +128,23 @@ class DhcpServer:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
             interface = look_up(name, probe.fileno())
         if not self._duid:
-            # Of the hardware address alone, so that it is the same at every start (RFC 8415 §11.4).
-            kind = DuidKind.LINK_LAYER.to_bytes(2) + ETHERNET.to_bytes(2)
-            self._duid = kind + (interface.mac or interface.name.encode()[:6].ljust(6, b"\0"))
+            self._duid = self._identity(interface)
         if 4 in self._settings.families and interface.address4 is not None:
             one = self._bound(socket.AF_INET, interface, SERVER_PORT4)
-            opened.append((one, _Line4(self, one, interface.name, interface.address4).ready))
+            answer4 = partial(self.answer4, interface.name, interface.address4)
+            opened.append((one, _Line(self, one, interface.name, answer4).ready))
         if 6 in self._settings.families and interface.has_ipv6:
             one = self._bound(socket.AF_INET6, interface, SERVER_PORT6)
             address = interface.address6 or IPv6Address(0)
-            opened.append((one, _Line6(self, one, interface, address).ready))
+            opened.append((one, _Line(self, one, interface.name, partial(self.answer6, interface, address)).ready))
         return opened
+
+    def _identity(self, interface: Interface) -> bytes:
+        """Our DUID: the one that the lease file keeps, or else one that this host derives."""
+        place = self._settings.lease_file.resolve() if self._settings.lease_file else ""
+        mac = interface.mac or interface.name.encode()[:6].ljust(6, b"\0")
+        derived = identity.derive(" ".join((*sorted(self._settings.interfaces), str(place))), mac)
+        return self._file.identity(derived) if self._file is not None else derived
 
     def _bound(self, family: socket.AddressFamily, interface: Interface, port: int) -> socket.socket:
         one = socket.socket(family, socket.SOCK_DGRAM)
@@ -160,8 +170,8 @@ class DhcpServer:
         self.listening.append(f"{interface.name} (IPv{4 if family == socket.AF_INET else 6})")
         return one
 
-    def answer4(self, data: bytes, interface: str, server: IPv4Address, now: float) -> Answer | None:
-        """What leaves for one DHCPv4 message."""
+    def answer4(self, interface: str, server: IPv4Address, data: bytes, _: str, now: float) -> Answer | None:
+        """What leaves for one DHCPv4 message; from whom its datagram came does not matter."""
         try:
             message = message4.decode(data)
         except MalformedMessage as error:
@@ -176,7 +186,7 @@ class DhcpServer:
             return None
         return message4.encode(reply.message), (_text(reply.address), reply.port), reply
 
-    def answer6(self, data: bytes, interface: Interface, peer: str, server: IPv6Address, now: float) -> Answer | None:
+    def answer6(self, interface: Interface, server: IPv6Address, data: bytes, peer: str, now: float) -> Answer | None:
         """What leaves for one DHCPv6 message."""
         try:
             message = message6.decode(data)
@@ -224,39 +234,21 @@ def _limited_by(message: message6.AnyMessage6) -> bytes:
     return message.peer_address.packed + relayed[4:64]
 
 
-class _Line4:
-    """One interface's IPv4 socket."""
+class _Line:
+    """One interface's socket of one family."""
 
-    def __init__(self, server: DhcpServer, one: socket.socket, interface: str, address: IPv4Address) -> None:
+    def __init__(
+        self,
+        server: DhcpServer,
+        one: socket.socket,
+        interface: str,
+        answer: Callable[[bytes, str, float], Answer | None],
+    ) -> None:
+        """answer: what leaves for a message, the address that it came from, and the time."""
         self._server = server
         self._socket = one
         self._interface = interface
-        self._address = address
-
-    def ready(self) -> None:
-        """Read what is there, answer it."""
-        answers = []
-        now = time.time()
-        for data, _ in _drain(self._socket):
-            try:
-                answer = self._server.answer4(data, self._interface, self._address, now)
-            except Exception:
-                _LOG.exception("on %s: a message is not answered because of a bug", self._interface)
-                continue
-            if answer is not None:
-                answers.append(answer)
-        if answers:
-            self._server.send(self._socket, answers)
-
-
-class _Line6:
-    """One interface's IPv6 socket."""
-
-    def __init__(self, server: DhcpServer, one: socket.socket, interface: Interface, address: IPv6Address) -> None:
-        self._server = server
-        self._socket = one
-        self._interface = interface
-        self._address = address
+        self._answer = answer
 
     def ready(self) -> None:
         """Read what is there, answer it."""
@@ -264,9 +256,9 @@ class _Line6:
         now = time.time()
         for data, peer in _drain(self._socket):
             try:
-                answer = self._server.answer6(data, self._interface, peer, self._address, now)
+                answer = self._answer(data, peer, now)
             except Exception:
-                _LOG.exception("on %s: a message is not answered because of a bug", self._interface.name)
+                _LOG.exception("on %s: a message is not answered because of a bug", self._interface)
                 continue
             if answer is not None:
                 answers.append(answer)

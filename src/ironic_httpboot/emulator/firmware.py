@@ -90,7 +90,7 @@ class Nvram:
             image = template.read_bytes()
         except OSError as error:
             raise HostError(f"{template}: read as template of {self.path} → {error.strerror}") from error
-        self._write(image)
+        self._write(varstore.formatted(image))
 
     def request_boot(self, uri: str) -> None:
         """Have the next boot, and only that, go over HTTP to a URI. An empty one means "ask DHCP"."""

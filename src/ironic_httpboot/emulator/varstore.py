@@ -17,8 +17,14 @@ from ironic_httpboot.errors import MalformedMessage
 
 _VOLUME_HEADER = struct.Struct("<16s16sQ4sIHHHBB")
 _VOLUME_SIGNATURE = b"_FVH"
+_VOLUME_GUID = uuid.UUID("fff12b8d-7696-4c8b-a985-2747075b4f50").bytes_le
+_VOLUME_BYTES, _VOLUME_REVISION = 0x48, 2
+_VOLUME_ATTRIBUTES = 0x0E36
+"""Read, write, memory mapped; erased bits are 1 (UEFI PI 1.7, volume 3, §3.2.1)."""
+_BLOCKS, _BLOCK_BYTES = 3, 0x40000
 _STORE_HEADER = struct.Struct("<16sIBBHI")
 _STORE_GUID = uuid.UUID("aaf32c78-947b-439a-a180-2e144ec37792").bytes_le
+_FORMATTED, _HEALTHY = 0x5A, 0xFE
 _VARIABLE_HEADER = struct.Struct("<HBBIQ16sIII16s")
 _START_ID = 0x55AA
 _ADDED = 0x3F
@@ -34,6 +40,24 @@ class _Record:
     monotonic_count: int = 0
     timestamp: bytes = bytes(16)
     public_key_index: int = 0
+
+
+def formatted(image: bytes) -> bytes:
+    """A flash image that no firmware has run from yet, with an empty store as AAVMF makes it at its first boot.
+
+    Such an image is all zeros, as Debian's AAVMF_VARS.fd is; any other comes back as it is.
+    Source: EDK2 OvmfPkg/VirtNorFlashDxe, InitializeFvAndVariableStoreHeaders: three blocks of the flash are the volume,
+    the first of them the store.
+    """
+    if any(image) or len(image) < _BLOCKS * _BLOCK_BYTES:
+        return image
+    fields = (bytes(16), _VOLUME_GUID, _BLOCKS * _BLOCK_BYTES, _VOLUME_SIGNATURE, _VOLUME_ATTRIBUTES, _VOLUME_BYTES)
+    blocks = struct.pack("<IIII", len(image) // _BLOCK_BYTES, _BLOCK_BYTES, 0, 0)
+    unchecked = _VOLUME_HEADER.pack(*fields, 0, 0, 0, _VOLUME_REVISION) + blocks
+    checksum = -sum(word for (word,) in struct.iter_unpack("<H", unchecked)) & 0xFFFF
+    volume = _VOLUME_HEADER.pack(*fields, checksum, 0, 0, _VOLUME_REVISION) + blocks
+    store = _STORE_HEADER.pack(_STORE_GUID, _BLOCK_BYTES - _VOLUME_BYTES, _FORMATTED, _HEALTHY, 0, 0)
+    return (volume + store).ljust(_BLOCKS * _BLOCK_BYTES, b"\xff") + image[_BLOCKS * _BLOCK_BYTES :]
 
 
 def decode(image: bytes) -> tuple[Variable, ...]:

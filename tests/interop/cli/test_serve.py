@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
@@ -386,6 +387,36 @@ def test_a_reader_of_its_output_that_goes_away_stops_nothing(root: Path) -> None
             assert service.get("/small.efi") == (200, b"small")
         service.hear(rb"warning: standard output: written \xe2\x86\x92 Broken pipe; requests are no longer shown\n")
         assert service.end()[0] == 0
+
+
+def test_an_output_that_nobody_reads_stops_nothing_and_what_was_lost_is_said(root: Path) -> None:
+    with Service("--root", root, *ANYWHERE) as service:
+        assert service.process.stdout is not None
+        room = fcntl.fcntl(service.process.stdout, fcntl.F_SETPIPE_SZ, 16_384)
+        for _ in range(400):
+            assert service.get("/small.efi") == (200, b"small")
+        service.hear(rb"warning: standard output: nobody reads it; what happens until then is not shown\n")
+        shown = os.read(service.process.stdout.fileno(), room).count(b"\n")
+        assert service.get("/small.efi") == (200, b"small")
+        lost = service.hear(rb"warning: standard output: is read again; (\d+) events were not shown\n")
+        code, rest, _ = service.end()
+        assert code == 0
+        assert shown + int(lost[1]) + rest.count(" GET /small.efi → 200, ") == 401
+
+
+def test_warnings_that_nobody_reads_stop_nothing_either(root: Path, tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    damaged = store.publish(Blob.of(literal(b"image")), name="a.iso")
+    (tmp_path / "store" / f"{damaged.token}.json").write_text("{")
+    with Service("--root", root, "--store", tmp_path / "store", *ANYWHERE, stdout=subprocess.DEVNULL) as service:
+        assert service.process.stderr is not None
+        fcntl.fcntl(service.process.stderr, fcntl.F_SETPIPE_SZ, 4096)
+        for _ in range(200):
+            assert service.get(damaged.path)[0] == 404
+        os.read(service.process.stderr.fileno(), 4096)
+        assert service.get(damaged.path)[0] == 404
+        service.hear(rb"\(\d+ messages are lost: nobody read them\)\n")
+        assert service.get("/small.efi") == (200, b"small")
 
 
 def test_an_output_that_knows_no_arrows_stops_nothing(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

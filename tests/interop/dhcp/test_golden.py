@@ -14,7 +14,7 @@ from ironic_httpboot.dhcp.client import Wants, identify6
 from ironic_httpboot.dhcp.decide4 import Reply4, decide4
 from ironic_httpboot.dhcp.decide6 import Arrival6, Reply6, decide6
 from ironic_httpboot.dhcp.iana import Kind4, Kind6, Op, Option6
-from ironic_httpboot.dhcp.message6 import Message6
+from ironic_httpboot.dhcp.message6 import AnyMessage6, Message6, Relay6
 from kit.captures import GOLDEN, datagrams, dissected
 from kit.dhcp import SERVER4, SERVER6, SERVER_DUID, leases, policy
 
@@ -22,10 +22,11 @@ CAPTURES = sorted(GOLDEN.glob("*.pcap"))
 OTHERS = ("dhclient4", "dhclient6")
 FIRMWARE = [path for path in CAPTURES if path.stem not in OTHERS]
 """With the loaders that firmware started in them, where there are any."""
+_PATHS = {"server4", "server6", "proxy4", "proxy6", "relayed4", "relayed6", "arm64", *OTHERS}
 
 
 def test_there_are_captures_of_each_path() -> None:
-    assert {path.stem for path in CAPTURES} >= {"server4", "server6", "proxy4", "relayed4", "dhclient4", "dhclient6"}
+    assert {path.stem for path in CAPTURES} >= _PATHS
 
 
 @pytest.mark.parametrize("path", CAPTURES, ids=lambda path: path.stem)
@@ -54,14 +55,23 @@ def test_tshark_reads_the_same(path: Path) -> None:
             assert dhcp["dhcp.ip.your"] == str(message.yiaddr)
             assert dhcp["dhcp.ip.relay"] == str(message.giaddr)
         else:
-            message_6 = message6.decode(each.data)
-            assert isinstance(message_6, Message6)
-            dhcpv6 = layers["dhcpv6"]
-            assert int(dhcpv6["dhcpv6.xid"], 16) == message_6.transaction
-            assert int(dhcpv6["dhcpv6.msgtype"]) == message_6.kind
-            found = [inner for name, value in dhcpv6.items() if isinstance(value, dict | list) for inner in _all(value)]
-            types = [int(inner["dhcpv6.option.type"]) for inner in found if "dhcpv6.option.type" in inner]
-            assert sorted(types) == sorted(option.code for option in message_6.options)
+            _agrees6(message6.decode(each.data), layers["dhcpv6"])
+
+
+def _agrees6(message: AnyMessage6, dhcpv6: dict[str, Any]) -> None:
+    """A message, and the one inside where it is a relay's."""
+    assert int(dhcpv6["dhcpv6.msgtype"]) == message.kind
+    found = [inner for value in dhcpv6.values() if isinstance(value, dict | list) for inner in _all(value)]
+    inside = [inner for inner in found if "dhcpv6.option.type" in inner]
+    types = [int(inner["dhcpv6.option.type"]) for inner in inside]
+    assert sorted(types) == sorted(option.code for option in message.options)
+    if isinstance(message, Message6):
+        assert int(dhcpv6["dhcpv6.xid"], 16) == message.transaction
+        return
+    assert IPv6Address(dhcpv6["dhcpv6.linkaddr"]) == message.link_address
+    assert IPv6Address(dhcpv6["dhcpv6.peeraddr"]) == message.peer_address
+    (relayed,) = [inner["dhcpv6"] for inner in inside if inner["dhcpv6.option.type"] == str(int(Option6.RELAY_MESSAGE))]
+    _agrees6(message6.decode(message.relayed or b""), relayed)
 
 
 @pytest.mark.parametrize("path", FIRMWARE, ids=lambda path: path.stem)
@@ -73,7 +83,7 @@ def test_what_firmware_asks_is_answered_with_a_url(path: Path) -> None:
         match reply.client.wants:
             case Wants.URL | Wants.SCRIPT:
                 assert reply.client.uuids
-                assert reply.client.arch_label == "x64"
+                assert reply.client.arch_label == ("arm64" if path.stem == "arm64" else "x64")
                 assert reply.url_sent
             case Wants.PXE | Wants.ADDRESS:
                 assert not reply.url_sent, "firmware's turn for PXE, and GRUB, which knows where to go on"
@@ -91,11 +101,14 @@ def _decided(version: int, data: bytes) -> Reply4 | Reply6 | None:
         assert isinstance(reply4, Reply4)
         return reply4
     message_6 = message6.decode(data)
-    if not isinstance(message_6, Message6) or message_6.kind != Kind6.SOLICIT:
+    if isinstance(message_6, Relay6):
+        message_6 = replace(message_6, link_address=SERVER6)  # as above
+    inner = message6.decode(message_6.relayed or b"") if isinstance(message_6, Relay6) else message_6
+    if not isinstance(inner, Message6) or inner.kind != Kind6.SOLICIT:
         return None
     peer = IPv6Address("fe80::5054:ff:fe12:3456")
-    assert identify6(message_6, (), peer).uuids, "OVMF's DUID is its UUID"
-    assert message_6.get(Option6.IA_NA)
+    assert identify6(inner, (), peer).uuids, "OVMF's DUID is its UUID"
+    assert inner.get(Option6.IA_NA)
     reply6 = decide6(message_6, Arrival6(peer=peer, server=SERVER6, duid=SERVER_DUID), policy(), leases(6), 0)
     assert isinstance(reply6, Reply6)
     return reply6

@@ -12,9 +12,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 from ironic_httpboot.demo import guest
-from ironic_httpboot.dhcp.iana import Kind4, Option4
+from ironic_httpboot.dhcp.iana import Kind4, Option4, Option6
 from ironic_httpboot.dhcp.message4 import encode
+from ironic_httpboot.dhcp.message6 import Message6
+from ironic_httpboot.dhcp.message6 import decode as decode6
 from ironic_httpboot.dhcp.message6 import encode as encode6
 from kit import captures
 from kit.commands import httpboot
@@ -49,6 +53,16 @@ one = socket.socket(socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET, s
 one.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
 for line in sys.stdin:
     one.sendto(bytes.fromhex(line), (sys.argv[1], int(sys.argv[2])))
+"""
+
+
+_ASK = """
+import socket, sys
+one = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+one.settimeout(10)
+one.bind(("", 546))
+one.sendto(bytes.fromhex(sys.argv[1]), ("ff02::1:2", 547, 0, socket.if_nametoindex("eth0")))
+print(one.recvfrom(2000)[0].hex())
 """
 
 
@@ -128,7 +142,7 @@ def test_a_thousand_machines_at_once_get_an_address_each(tmp_path: Path) -> None
         )
         assert re.findall(r"drops: (\d+)", said) == ["0", "0"], said
         server.end()
-        lines = [line.split() for line in (tmp_path / "leases").read_text().splitlines()[1:]]
+        lines = [line.split() for line in (tmp_path / "leases").read_text().splitlines() if " bound " in line]
         assert len({line[0] for line in lines}) == len({line[3] for line in lines}) == 2000
 
 
@@ -141,6 +155,29 @@ def test_leases_are_there_again_after_kill_9(tmp_path: Path) -> None:
         said = dhclient(client, tmp_path, "-4")
         assert "DHCPREQUEST for 192.0.2.100" in said
         assert "DHCPACK of 192.0.2.100" in said
+
+
+@pytest.mark.parametrize(("mode", "lease_file"), [("server", True), ("proxy", False)])
+def test_the_server_is_the_same_one_after_a_restart_with_another_hardware_address(
+    tmp_path: Path, mode: str, lease_file: bool
+) -> None:
+    file = tmp_path / "httpboot.toml"
+    text = _FILE.format(folder=tmp_path, more="").replace('mode = "server"', f'mode = "{mode}"')
+    file.write_text(text if lease_file else re.sub(r"lease_file = .*\n", "", text))
+    with namespace(bridge=(f"{SERVER4}/24", f"{SERVER6}/64")) as host, namespace() as client:
+        host.cable("cable", client, "eth0", bridge=BRIDGE)
+        identities = []
+        for number in range(2):
+            host.run("ip", "link", "set", BRIDGE, "address", f"02:00:00:00:00:0{number}")
+            server = host.httpboot("serve", "-c", file)
+            server.until("answering DHCP")
+            said = client.run(sys.executable, "-c", _ASK, encode6(question6()).hex())
+            answer = decode6(bytes.fromhex(said))
+            assert isinstance(answer, Message6)
+            identities.append(answer.get(Option6.SERVER_ID))
+            server.end()
+        assert identities[0] == identities[1]
+        assert identities[0]
 
 
 def test_a_reload_changes_what_is_answered_and_keeps_leases(tmp_path: Path) -> None:
@@ -230,6 +267,15 @@ def test_root_is_given_up_once_the_ports_are_open(tmp_path: Path) -> None:
         server.until("^reloaded")
         status = Path(f"/proc/{server.process.pid}/status").read_text()
         assert re.search(r"^Uid:\s+65534\s+65534\s+65534\s+65534$", status, re.MULTILINE)
+        assert "new_ip_address=192.0.2.100\n" in dhclient(client, tmp_path, "-4")
+        assert "192.0.2.100 bound" in (tmp_path / "leases").read_text()
+
+
+def test_where_the_user_may_not_write_the_leases_folder_it_is_said_and_leases_are_kept(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    with network(tmp_path, 'user = "nobody"') as (_, client, server):
+        assert f"warning: {tmp_path}: is not writable, so that leases is made short at a restart only" in server.printed
+        assert "hint: let nobody write there" in server.printed
         assert "new_ip_address=192.0.2.100\n" in dhclient(client, tmp_path, "-4")
         assert "192.0.2.100 bound" in (tmp_path / "leases").read_text()
 

@@ -132,3 +132,14 @@ def test_virt_firmware_finds_the_authorities_of_https_boot(nvram: Nvram) -> None
     assert "TlsCaCertificate" in printed(nvram)
     nvram.configure(authorities=[], order=(), secure_boot=None)
     assert "TlsCaCertificate" not in printed(nvram)
+
+
+def test_the_store_that_is_made_for_arm64_has_the_head_of_debians_own(tmp_path: Path) -> None:
+    found = firmware.find(Arch.ARM64)
+    made = Nvram(tmp_path / "variables.fd", found)
+    made.ensure()
+    enrolled = found.variables.with_name("AAVMF_VARS.ms.fd").read_bytes()
+    head = 0x48 + 28  # of volume and store; Debian's holds keys behind it
+    assert made.path.read_bytes()[:head] == enrolled[:head]
+    made.request_boot(URL)
+    assert f"devpath=URI({URL})" in printed(made)

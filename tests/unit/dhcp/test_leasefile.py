@@ -66,6 +66,8 @@ def test_half_a_line_at_the_end_does_not_count(tmp_path: Path) -> None:
         ("something else\n", "line 1: is not 'httpboot leases 1'"),
         ("httpboot leases 1\n0.0.0.1 bound 60 61\nrubbish\n", "line 3: lease file: 'rubbish'"),
         ("httpboot leases 1\n\xff\n", "is no lease file"),
+        ("httpboot leases 1\nserver 12x\n", "line 2: 'server 12x' is no DUID of a server"),
+        ("httpboot leases 1\nserver \n", "line 2: 'server ' is no DUID of a server"),
     ],
 )
 def test_a_file_that_is_no_lease_file_is_left_as_it_is(tmp_path: Path, text: str, why: str) -> None:
@@ -74,6 +76,19 @@ def test_a_file_that_is_no_lease_file_is_left_as_it_is(tmp_path: Path, text: str
     with pytest.raises(HostError, match=why):
         opened(path)
     assert path.read_bytes() == text.encode("latin-1")
+
+
+def test_the_servers_identity_stays_with_the_leases(tmp_path: Path) -> None:
+    file, v4, _ = opened(tmp_path / "leases")
+    assert file.identity(b"\0\4first") == b"\0\4first"
+    v4.bind(b"a", 100, 0, 60)
+    file.save()
+    file.close()
+    for other in (b"second", b"third"):
+        file, v4, _ = opened(tmp_path / "leases")
+        assert file.identity(other) == b"\0\4first"
+        assert v4.held(b"a", 10) == 100
+        file.close()
 
 
 def test_two_servers_cannot_use_one_file(tmp_path: Path) -> None:

@@ -109,3 +109,13 @@ def test_a_boot_request_fits_beside_what_is_there() -> None:
         flash(), remove=(), put=[boot_option(0xFFFF, "x", uri_path("http://h/x.iso")), boot_next(0xFFFF)]
     )
     assert [each.name for each in varstore.decode(image)] == ["BootFFFF", "BootNext"]
+
+
+def test_a_flash_image_of_zeros_gets_an_empty_store_and_any_other_stays_as_it_is() -> None:
+    image = varstore.formatted(bytes(0x100000))
+    assert len(image) == 0x100000
+    assert varstore.decode(image) == ()
+    used = varstore.rewrite(image, remove=(), put=[variable()])
+    assert varstore.decode(used) == (variable(),)
+    assert varstore.formatted(used) == used
+    assert varstore.formatted(bytes(100)) == bytes(100), "too small for a store"
