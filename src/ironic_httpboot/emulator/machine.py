@@ -39,6 +39,7 @@ _PROGRAMS = {
 }
 _BOARDS = {Arch.X64: "q35", Arch.ARM64: "virt"}
 NIC_SLOT, _SCSI_SLOT = 0x02, 0x03
+"""PCI slots, for QEMU's command line and the UEFI device paths of boot entries alike."""
 _CD_TARGET, _DISK_TARGET = 0, 1
 _HOST_NAMES = {Arch.X64: "x86_64", Arch.ARM64: "aarch64"}
 
