@@ -1,6 +1,7 @@
 """The options by which every command reaches a BMC, and what becomes of them.
 
-Knows their names, help and environment variables. Refuses to know what is asked of the BMC.
+Knows their names, help and environment variables, and how a transport is opened from them. Refuses to know what is
+asked of the BMC.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from ironic_httpboot import config
 from ironic_httpboot.cli import output
 from ironic_httpboot.errors import InputError
 from ironic_httpboot.events import Event, Reached
-from ironic_httpboot.redfish import Credentials, Limits, Report, Tls
+from ironic_httpboot.redfish import Credentials, Limits, Report, Tls, Transport
 from ironic_httpboot.redfish.steps import as_data, in_words
 
 PASSWORD_VARIABLE = "HTTPBOOT_BMC_PASSWORD"
@@ -45,20 +46,16 @@ TIMEOUT_SECONDS = Limits().answer_seconds
 PATIENCE_SECONDS = Limits().patience_seconds
 
 
-def limits(timeout: float, patience: float) -> Limits:
-    """How long to wait for what."""
-    return Limits(
-        connect_seconds=min(Limits().connect_seconds, timeout), answer_seconds=timeout, patience_seconds=patience
-    )
-
-
-def tls(ca: Path | None, *, insecure: bool) -> Tls:
-    """How the BMC's certificate is to be verified. Raises InputError."""
+def transport(address: str, *, ca: Path | None, insecure: bool, timeout: float, patience: float) -> Transport:
+    """The way to the BMC, to be closed after use. Raises InputError."""
     if ca is not None and insecure:
         raise InputError("--bmc-ca and --insecure: only one of them makes sense")
     if ca is not None and not ca.is_file():
         raise InputError(f"--bmc-ca {ca}: is no file")
-    return Tls(verify=not insecure, ca_file=str(ca) if ca else None)
+    limits = Limits(
+        connect_seconds=min(Limits().connect_seconds, timeout), answer_seconds=timeout, patience_seconds=patience
+    )
+    return Transport(address, Tls(verify=not insecure, ca_file=str(ca) if ca else None), limits)
 
 
 def credentials(username: str | None, password_file: Path | None) -> Credentials | None:

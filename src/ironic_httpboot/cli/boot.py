@@ -13,7 +13,7 @@ from ironic_httpboot.cli.server_log import ServerLog
 from ironic_httpboot.errors import InputError
 from ironic_httpboot.events import Stage
 from ironic_httpboot.model import BootUrl
-from ironic_httpboot.redfish import Transport, client
+from ironic_httpboot.redfish import client
 from ironic_httpboot.redfish.wait import WAITABLE, Until
 
 _STAGES = {stage.value.replace(" ", "-").lower(): stage for stage in WAITABLE}
@@ -55,7 +55,7 @@ def boot(
     until = _until(wait, wait_seconds, events, target, no_reset=no_reset)
     for concern in target.concerns():
         output.err.print(f"[yellow]warning:[/yellow] {target.redacted}: {concern}")
-    with Transport(bmc, reach.tls(bmc_ca, insecure=insecure), reach.limits(timeout, patience)) as transport:
+    with reach.transport(bmc, ca=bmc_ca, insecure=insecure, timeout=timeout, patience=patience) as transport:
         report = client.boot(
             transport,
             target,

@@ -8,7 +8,7 @@ import typer
 
 from ironic_httpboot.cli import bmc as reach
 from ironic_httpboot.cli import output
-from ironic_httpboot.redfish import Transport, client
+from ironic_httpboot.redfish import client
 
 
 def clear(
@@ -31,7 +31,7 @@ def clear(
 
     Example: httpboot clear --bmc https://bmc7 --username admin
     """
-    with Transport(bmc, reach.tls(bmc_ca, insecure=insecure), reach.limits(timeout, patience)) as transport:
+    with reach.transport(bmc, ca=bmc_ca, insecure=insecure, timeout=timeout, patience=patience) as transport:
         report = client.clear(
             transport,
             credentials=reach.credentials(username, password_file),

@@ -6,7 +6,7 @@ from typing import Any
 
 from ironic_httpboot.cli import bmc as reach
 from ironic_httpboot.cli import output
-from ironic_httpboot.redfish import Capability, Transport, client
+from ironic_httpboot.redfish import Capability, client
 
 
 def probe(
@@ -24,7 +24,7 @@ def probe(
 
     Example: httpboot probe --bmc https://bmc7 --username admin
     """
-    with Transport(bmc, reach.tls(bmc_ca, insecure=insecure), reach.limits(timeout, patience)) as transport:
+    with reach.transport(bmc, ca=bmc_ca, insecure=insecure, timeout=timeout, patience=patience) as transport:
         found = client.probe(transport, credentials=reach.credentials(username, password_file), system_id=system)
     data = _as_data(transport.name, found)
     if as_json:

@@ -41,6 +41,7 @@ _EMULATED_PROCESSORS = {Arch.X64: "max", Arch.ARM64: "cortex-a72"}
 """Not "max" for arm64: its pointer authentication is the slowest part of an emulated boot (QEMU 7.2)."""
 _BOARDS = {Arch.X64: "q35", Arch.ARM64: "virt"}
 NIC_SLOT, _SCSI_SLOT = 0x02, 0x03
+"""PCI slots, for QEMU's command line and the UEFI device paths of boot entries alike."""
 _CD_TARGET, _DISK_TARGET = 0, 1
 _HOST_NAMES = {Arch.X64: "x86_64", Arch.ARM64: "aarch64"}
 

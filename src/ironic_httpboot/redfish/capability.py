@@ -76,6 +76,12 @@ class Capability:
         return not self.offers_http and self.quirk.mode_first and URI in self.override.boot
 
     @property
+    def holds_url(self) -> bool:
+        """Whether its Boot object shows a URL."""
+        found = self.override.boot.get(URI)
+        return bool(found) and found not in self.quirk.no_url
+
+    @property
     def etags(self) -> str:
         """Which ETags the BMC gives: strong, weak, or none."""
         if self.override.etag is None:

@@ -66,7 +66,8 @@ def clear(capability: Capability) -> tuple[Step, ...]:
     """Of the steps that take back a boot, those that are needed: none where there is nothing to take back."""
     steps: list[Step] = []
     boot = capability.override.boot
-    if boot.get(ENABLED) not in ("Disabled", None) or boot.get(URI):
+    enabled = boot.get(ENABLED) not in ("Disabled", None) and not capability.quirk.stays_enabled
+    if enabled or capability.holds_url:
         steps += _change(capability, _undone(capability))
     if capability.bios is not None and capability.quirk.bios is not None:
         left = _differing(capability.bios, capability.quirk.bios.undo)
@@ -115,12 +116,13 @@ def _demand(capability: Capability, enabled: str) -> None:
 
 def _change(capability: Capability, values: Mapping[str, Value]) -> tuple[Step, ...]:
     """Set properties of Boot in one PATCH, and read them back."""
-    path, instead = capability.override.path, capability.quirk.reads_back
+    path, quirk = capability.override.path, capability.quirk
+    instead = {name: quirk.reads_back[name] for name in values if name in quirk.reads_back}
+    if quirk.no_url and not values.get(URI, "a URL"):
+        instead[URI] = quirk.no_url
     return (
         Patch(path=path, part=BOOT, values=values, etag=capability.override.etag),
-        Expect(
-            path=path, part=BOOT, values=values, instead={name: instead[name] for name in values if name in instead}
-        ),
+        Expect(path=path, part=BOOT, values=values, instead=instead),
     )
 
 

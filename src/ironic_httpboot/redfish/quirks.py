@@ -56,7 +56,8 @@ class Quirk:
     Manufacturer begins. sends: the properties of Boot that it takes. undo_sets_target: whether clear may set the
     target to None. settings: names below the system where a settings object is looked for, if there is no link to one.
     settings_only: Boot is taken there alone. bios: where the URL is a matter of BIOS attributes. reads_back: other
-    values that a property may show after it was taken. mode_first: UefiHttp is offered only after a boot in UEFI mode.
+    values that a property may show after it was taken. no_url: what HttpBootUri shows where there is none, besides null
+    and nothing. stays_enabled: Enabled never reads Disabled, and does not tell whether there is an override. mode_first: UefiHttp is offered only after a boot in UEFI mode.
     switches: BIOS attributes without whose value the firmware boots nothing over HTTP. instead: what would work where
     UefiHttp does not.
     """
@@ -71,6 +72,8 @@ class Quirk:
     settings_only: bool = False
     bios: BiosUrl | None = None
     reads_back: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    no_url: tuple[str, ...] = ()
+    stays_enabled: bool = False
     mode_first: bool = False
     switches: Mapping[str, str] = field(default_factory=dict)
     instead: str = "use virtual media, or let DHCP give the URL"
@@ -186,6 +189,20 @@ QUIRKS = (
         instead="OpenBMC has no UEFI HTTP boot: use virtual media (https and smb only), or let DHCP give the URL",
         notes=("Takes neither UefiHttp nor HttpBootUri (PropertyValueNotInList).",),
         evidence=("bmcweb, systems.hpp",),
+    ),
+    Quirk(
+        name="sushy-tools",
+        kind="the emulator of sushy-tools",
+        manufacturers=("sushy emulator",),
+        reads_back={ENABLED: ("Continuous",), TARGET: ("Cd",)},
+        no_url=("None",),
+        stays_enabled=True,
+        notes=(
+            "Enabled is always Continuous: clear sends nothing where no URL stands.",
+            "HttpBootUri is the text “None” where there is no URL: that counts as none.",
+            "It attaches the image as a CD, for which it fetches it at once, and refuses a URL that it cannot reach.",
+        ),
+        evidence=("sushy-tools 2.2.0, emulator/templates/system.json and emulator/main.py",),
     ),
 )
 

@@ -7,8 +7,9 @@ POST, a dropped connection, an ETag that is not taken, a task. Refuses to know w
 from __future__ import annotations
 
 import contextlib
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import NoReturn
@@ -66,6 +67,7 @@ class Bmc:
         self._transport = transport
         self._credentials = credentials
         self._session: str | None = None
+        self._given_up = False
         self._root: ServiceRoot | None = None
         self._patience_left = transport.limits.patience_seconds
         self.firmware_seconds = transport.limits.firmware_seconds
@@ -76,15 +78,22 @@ class Bmc:
     def __enter__(self) -> Bmc:
         """Log in. Raises BmcError."""
         if self._credentials is not None:
-            self._log_in(self._service(), self._credentials)
+            root, who = self._service(), self._credentials
+            try:
+                self._whole(lambda: self._log_in(root, who))
+            except BaseException as error:
+                self.__exit__(type(error), error, None)
+                raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         session, self._session = self._session, None
-        if session is None:
-            return
+        if session is not None:
+            self._whole(lambda: self._log_out(session, error))
+
+    def _log_out(self, session: str, error: BaseException | None) -> None:
         # A BMC that has just not answered gets a moment, so that its death is reported in time.
         seconds = _LOGOUT_SECONDS if isinstance(error, BmcUnreachable) else None
         try:
@@ -94,6 +103,33 @@ class Bmc:
         except BmcError:
             if error is None:
                 raise
+
+    def _whole(self, work: Callable[[], None]) -> None:
+        """Do work to its end although Ctrl-C comes meanwhile, so that no session is left; a second one cuts it short.
+
+        Signals come to the main thread: in one of its own, what the BMC answers is never lost between two lines.
+        """
+        failed: list[BaseException] = []
+        ended = threading.Event()
+
+        def run() -> None:
+            try:
+                work()
+            except BaseException as error:
+                failed.append(error)
+            finally:
+                ended.set()
+
+        threading.Thread(target=run, daemon=True, name="session with a BMC").start()
+        try:
+            # Not join: interrupted once, it takes a thread for ended that is not (CPython 3.11, threading.py).
+            ended.wait()
+        except BaseException:
+            self._given_up = True
+            ended.wait(self._transport.limits.answer_seconds)
+            raise
+        if failed:
+            raise failed[0]
 
     def system(self, system_id: str | None = None) -> System:
         """The system with an id or at a path, or the only one. Raises BmcError, InputError where there are several."""
@@ -182,7 +218,7 @@ class Bmc:
 
     def pause(self, seconds: float, why: str) -> None:
         """Wait at a BMC's wish, out of the patience that is left. Raises BmcBusy."""
-        if seconds > self._patience_left:
+        if seconds > self._patience_left or self._given_up:
             raise BmcBusy(
                 f"{self.name}: {why}: would have to wait {seconds:g} s,"
                 f" {max(0.0, self._patience_left):.3g} s are left of {self._transport.limits.patience_seconds:g}",
@@ -229,7 +265,7 @@ class Bmc:
     def _resource(self, path: str, answer: Answer) -> Resource:
         self.check("GET", path, answer)
         if not isinstance(answer.body, dict):
-            raise MalformedAnswer(f"{self.name}: GET {path} → no JSON object")
+            raise MalformedAnswer(f"{self.name}: GET {path} → the whole answer is {answer.body!r:.60}, not an object")
         etag = answer.headers.get("etag") or answer.body.get("@odata.etag")
         etag = etag if isinstance(etag, str) and etag.isascii() and etag.isprintable() else None
         self._etags[path] = etag

@@ -151,31 +151,32 @@ class Transport:
             kept.append(response)
 
         def send() -> None:
-            getattr(self._connector, method.lower())(
-                path,
-                data=body,
-                headers=dict(headers or {}),
-                timeout=limit,
-                server_side_retries_left=0,
-                allow_redirects=False,
-                hooks={"response": keep},
-            )
+            # Around the sending and not the waiting: an answer that comes too late is logged without secrets as well.
+            with self._quiet():
+                getattr(self._connector, method.lower())(
+                    path,
+                    data=body,
+                    headers=dict(headers or {}),
+                    timeout=limit,
+                    server_side_retries_left=0,
+                    allow_redirects=False,
+                    hooks={"response": keep},
+                )
 
         self.requests += 1
-        with self._quiet():
-            try:
-                _within(limit + _GRACE_SECONDS, send)
-            except TimeoutError:
-                raise BmcUnreachable(
-                    f"{self.name}: {method} {path} → timed out: no whole answer in {limit:.3g} s",
-                    hint=_UNREACHABLE_HINT,
-                ) from None
-            except sushy.exceptions.ConnectionError as error:
-                raise self._unreachable(method, path, error) from None
-            except Exception:
-                # sushy raises for every status of 400 and above, and stumbles over some bodies; the answer is kept.
-                if not kept:
-                    raise
+        try:
+            _within(limit + _GRACE_SECONDS, send)
+        except TimeoutError:
+            raise BmcUnreachable(
+                f"{self.name}: {method} {path} → timed out: no whole answer in {limit:.3g} s",
+                hint=_UNREACHABLE_HINT,
+            ) from None
+        except sushy.exceptions.ConnectionError as error:
+            raise self._unreachable(method, path, error) from None
+        except Exception:
+            # sushy raises for every status of 400 and above, and stumbles over some bodies; the answer is kept.
+            if not kept:
+                raise
         return self._decoded(method, path, kept[-1])
 
     def scrub(self, text: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -11,9 +12,11 @@ import pytest
 
 from ironic_httpboot.emulator.serve import Emulator, Settings
 from ironic_httpboot.emulator.state import Override
-from kit.commands import httpboot
+from kit.commands import Running, httpboot
 from kit.hardware import Relay
 from kit.lab import ACCOUNT, machine
+from kit.recorded import Obliging
+from kit.scripted import Asked, Say, ScriptedBmc
 
 URL = "http://192.0.2.1:8080/s3cr3t/x.iso"
 
@@ -81,3 +84,37 @@ async def test_what_cannot_be_waited_for_is_said_before_anything_is_sent(emulato
     assert "only one" in await ask(emulator, "boot", URL, "--wait", "get", "--no-reset", code=2)
     await ask(emulator, "boot", URL, "--wait", "get", "--events", tmp_path / "none", code=2)
     assert emulator.hardware("node-1").state.override == Override()
+
+
+REQUESTS = ["GET root", "POST login", "GET system", "PATCH", "GET again", "POST reset", "GET power", "DELETE session"]
+
+
+@pytest.mark.parametrize("point", range(len(REQUESTS)), ids=REQUESTS)
+def test_ctrl_c_at_any_point_leaves_no_session(point: int) -> None:
+    obliging, sessions = Obliging("standard"), list[str]()
+
+    def answer(asked: Asked) -> Say:
+        if len(bmc.asked) == point + 1:
+            command.process.send_signal(signal.SIGINT)
+            bmc.wait_seconds(0.5)
+        if asked.path == "/redfish/v1/":
+            links = {"Sessions": {"@odata.id": "/sessions"}}
+            return Say(200, {"Systems": {"@odata.id": "/redfish/v1/Systems"}, "Links": links})
+        if asked.path == "/sessions":
+            sessions.append("/sessions/1")
+            return Say(201, {}, {"X-Auth-Token": "t0ken", "Location": "/sessions/1"})
+        if asked.method == "DELETE":
+            sessions.remove(asked.path)
+            return Say(204)
+        return obliging(asked)
+
+    with ScriptedBmc(answer) as bmc:
+        who = {"HTTPBOOT_BMC_USERNAME": "operator", "HTTPBOOT_BMC_PASSWORD": "correct horse"}
+        arguments = ("boot", URL, "--bmc", bmc.url, "--system", obliging.system)
+        with Running(*arguments, environment=who) as command:
+            assert command.end() == 130
+    # By now the BMC has answered all that it was asked, also what nobody waits for any more.
+    assert "interrupted" in command.printed
+    assert "Traceback" not in command.printed
+    assert sessions == []
+    assert len(bmc.said("POST", "/sessions")) == (1 if point else 0)

@@ -1,4 +1,9 @@
-"""Our client against a BMC emulator that is not ours: that of sushy-tools, with its fake driver, as a process."""
+"""Our client against a BMC emulator that is not ours: that of sushy-tools, with its fake driver, as a process.
+
+The DMTF's mockup server would be another, but it is in no package registry: `pip index versions` finds nothing as
+redfish-mockup-server, redfishMockupServer or DMTF-Redfish-Mockup-Server (looked for in November 2026). What it would
+answer, recorded answers without behaviour, is what tests/golden/bmc holds and kit/recorded.py serves over real sockets.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +18,7 @@ import pytest
 
 from ironic_httpboot.errors import BmcRefused, InputError
 from ironic_httpboot.model import BootUrl
-from ironic_httpboot.redfish import Place, Transport, boot, probe
+from ironic_httpboot.redfish import Place, Transport, boot, clear, probe
 
 URL = BootUrl.parse("http://127.0.0.1:9/x.iso")
 
@@ -51,6 +56,14 @@ def test_a_probe_finds_where_the_url_goes(server: str) -> None:
     with Transport(server) as bmc:
         found = probe(bmc)
     assert (found.place, found.system.power) == (Place.SYSTEM, "Off")
+    assert found.quirk.name == "sushy-tools"
+    assert found.override.boot["HttpBootUri"] == "None"
+    assert not found.holds_url, "its “None” is no URL"
+
+
+def test_where_it_shows_no_url_there_is_nothing_to_take_back(server: str) -> None:
+    with Transport(server) as bmc:
+        assert clear(bmc).steps == ()
 
 
 def test_a_url_that_it_refuses_is_told_as_refused_and_nothing_is_reset(server: str) -> None:

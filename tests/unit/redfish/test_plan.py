@@ -13,7 +13,7 @@ from ironic_httpboot.redfish.capability import BiosSettings, Capability, Overrid
 from ironic_httpboot.redfish.plan import clear, plan, undo
 from ironic_httpboot.redfish.quirks import QUIRKS, STANDARD
 from ironic_httpboot.redfish.resources import System
-from ironic_httpboot.redfish.steps import Await, Expect, Patch, Reset, Step, as_data, in_words
+from ironic_httpboot.redfish.steps import Await, Expect, Patch, Reset, Step, as_data, differences, in_words
 
 URL = BootUrl.parse("http://192.0.2.1:8080/s3cr3t/x.iso")
 PATH = "/redfish/v1/Systems/1"
@@ -217,6 +217,26 @@ def test_nothing_is_sent_where_there_is_nothing_to_take_back(boot: dict[str, Any
 @pytest.mark.parametrize("boot", [{"BootSourceOverrideEnabled": "Once"}, {"HttpBootUri": "http://a.example/x.iso"}])
 def test_what_was_left_is_taken_back(boot: dict[str, Any]) -> None:
     assert [type(step) for step in clear(capability(boot=boot))] == [Patch, Expect]
+
+
+CD_ALWAYS = {"BootSourceOverrideEnabled": "Continuous", "BootSourceOverrideTarget": "Cd"}
+
+
+def test_the_word_none_is_no_url_where_a_row_says_so_and_else_it_is_one() -> None:
+    shown = {**CD_ALWAYS, "HttpBootUri": "None"}
+    assert clear(capability("sushy-tools", boot=shown)) == ()
+    assert clear(capability("standard", boot={**shown, "BootSourceOverrideEnabled": "Disabled"})) != ()
+
+
+def test_what_a_row_shows_for_no_url_passes_when_it_is_taken_back_and_not_when_a_url_was_sent() -> None:
+    holding = capability("sushy-tools", boot={**CD_ALWAYS, "HttpBootUri": URL.text})
+    _, expect = clear(holding)
+    assert isinstance(expect, Expect)
+    assert differences(expect, {**CD_ALWAYS, "HttpBootUri": "None", "BootSourceOverrideTarget": "None"}) == []
+    _, expect, _ = plan(holding, URL).steps
+    assert isinstance(expect, Expect)
+    found = {**WANTED, **CD_ALWAYS, "HttpBootUri": "None"}
+    assert differences(expect, found) == ["HttpBootUri is another URL than the one that was sent"]
 
 
 def test_what_is_shown_of_a_plan_holds_no_secret() -> None:

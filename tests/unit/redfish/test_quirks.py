@@ -31,6 +31,7 @@ def system(manufacturer: str = "", *oem: str) -> System:
         (system("NVIDIA", "Ami"), "ami-sd"),
         (system("NVIDIA", "Nvidia"), "settings"),
         (system("", "OpenBmc"), "openbmc"),
+        (system("Sushy Emulator"), "sushy-tools"),
         (system("Contoso", "Contoso"), "standard"),
         (system(), "standard"),
     ],
