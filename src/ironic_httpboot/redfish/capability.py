@@ -1,7 +1,7 @@
 """What a BMC can do with a boot URL, read from its resources.
 
-Knows where to look: the system, its settings object, its BIOS attributes. Refuses to know sockets; whoever asks is an
-argument.
+Knows where to look: the system, its settings object, its BIOS attributes, the jobs that change them. Refuses to know
+sockets; whoever asks is an argument.
 """
 
 from __future__ import annotations
@@ -11,7 +11,10 @@ from enum import Enum
 from typing import Protocol
 
 from ironic_httpboot.redfish.quirks import TARGET, URI, Quirk, recognise
-from ironic_httpboot.redfish.resources import Bios, Json, Resource, System, read_bios, read_settings
+from ironic_httpboot.redfish.resources import Bios, Json, Resource, System, read_bios, read_job, read_settings
+
+_BIOS_JOB = "BIOSConfiguration"
+_JOB_WAITS = ("New", "Scheduled", "ScheduledWithErrors")
 
 
 class Place(Enum):
@@ -36,11 +39,16 @@ class Override:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BiosSettings:
-    """Where BIOS attributes are changed. attributes: as they will be after the next reset."""
+    """Where BIOS attributes are changed. attributes: as they will be after the next reset; standing: as they are now.
+
+    Both hold those alone that a URL is a matter of. waiting: the names of all that the next reset changes.
+    """
 
     path: str
     etag: str | None
     attributes: Json = field(repr=False)
+    standing: Json = field(default_factory=dict, repr=False)
+    waiting: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,13 +148,36 @@ def _bios(bmc: Reader, system: System, quirk: Quirk) -> BiosSettings | None:
     if quirk.bios is None or system.bios is None:
         return None
     current = read_bios(bmc.read(system.bios))
-    wanted = {*quirk.bios.first, *quirk.bios.attributes("http:"), *quirk.bios.undo}
     if current.settings is None or not set(quirk.bios.attributes("")) & set(current.attributes):
         return None
     pending = read_bios(bmc.read(current.settings))
     both = {**current.attributes, **pending.attributes}
-    attributes = {name: both.get(name) for name in both if name in wanted}
-    return BiosSettings(path=pending.path, etag=pending.etag, attributes=attributes)
+    ours = quirk.bios.names
+    return BiosSettings(
+        path=pending.path,
+        etag=pending.etag,
+        attributes={name: value for name, value in both.items() if name in ours},
+        standing={name: value for name, value in current.attributes.items() if name in ours},
+        waiting=tuple(name for name, value in pending.attributes.items() if value != current.attributes.get(name)),
+    )
+
+
+def find_job(bmc: Reader, capability: Capability) -> str | None:
+    """The path of the job that is to change BIOS attributes at the next reset. Raises BmcError.
+
+    None where there is none, or none is needed. There is never more than one: a second is refused (quads#726).
+    """
+    settings, manager = capability.bios, capability.system.manager
+    row = capability.quirk.bios
+    if settings is None or not settings.waiting or row is None or row.jobs is None or manager is None:
+        return None
+    queue = bmc.find(f"{manager.rstrip('/')}/{row.jobs}")
+    for path in reversed(queue.members() if queue is not None else ()):
+        found = bmc.find(path)
+        job = read_job(found) if found is not None else None
+        if job is not None and job.kind == _BIOS_JOB and job.state in _JOB_WAITS:
+            return job.path
+    return None
 
 
 def _switched_off(bmc: Reader, system: System, quirk: Quirk) -> tuple[str, ...]:

@@ -17,10 +17,10 @@ from ironic_httpboot.errors import BmcAccessDenied, BmcDropped, BmcRefused, Boot
 from ironic_httpboot.events import Reached, Sink, Stage
 from ironic_httpboot.model import BootUrl
 from ironic_httpboot.redfish import plan as plans
-from ironic_httpboot.redfish.capability import Capability, examine
+from ironic_httpboot.redfish.capability import Capability, examine, find_job
 from ironic_httpboot.redfish.resources import System, error_of, read_system
 from ironic_httpboot.redfish.session import Bmc, Credentials
-from ironic_httpboot.redfish.steps import Await, Expect, Patch, Reset, Step, differences
+from ironic_httpboot.redfish.steps import Await, Delete, Expect, Patch, Reset, Step, differences
 from ironic_httpboot.redfish.transport import Answer, Transport
 from ironic_httpboot.redfish.wait import Until, demand_signs, wait
 
@@ -96,7 +96,7 @@ def clear(
     """
     with Bmc(_way(bmc), credentials) as session:
         capability = examine(session, session.system(system_id))
-        steps = plans.clear(capability)
+        steps = plans.clear(capability, find_job(session, capability))
         if not dry_run:
             _Run(session, capability.system.id, on_event, clock).take(steps)
         return _report(session, capability, steps, (), done=not dry_run)
@@ -144,6 +144,9 @@ class _Run:
                     self._reset(step)
                 case Await():
                     self._await(step)
+                case Delete():
+                    self._bmc.delete(step.path)
+                    self._tell(Stage.BMC_ASKED, f"DELETE {step.path}: the job that waited")
                 case _:
                     assert_never(step)
 

@@ -7,13 +7,13 @@ Refuses to know sockets, and vendors by name; the steps are values, so that they
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ironic_httpboot.errors import BmcRefused
 from ironic_httpboot.model import BootUrl
 from ironic_httpboot.redfish.capability import BiosSettings, Capability, Place
 from ironic_httpboot.redfish.quirks import ENABLED, MODE, TARGET, URI, BiosUrl
-from ironic_httpboot.redfish.steps import ATTRIBUTES, BOOT, Await, Expect, Patch, Reset, Step, Value
+from ironic_httpboot.redfish.steps import ATTRIBUTES, BOOT, Await, Delete, Expect, Patch, Reset, Step, Value
 
 _ON_TYPES = ("On", "ForceOn", "PushPowerButton")
 _RESTART_TYPES = ("ForceRestart", "PowerCycle", "GracefulRestart")
@@ -62,8 +62,12 @@ def undo(capability: Capability) -> tuple[Step, ...]:
     return tuple(steps)
 
 
-def clear(capability: Capability) -> tuple[Step, ...]:
-    """Of the steps that take back a boot, those that are needed: none where there is nothing to take back."""
+def clear(capability: Capability, job: str | None = None) -> tuple[Step, ...]:
+    """Of the steps that take back a boot, those that are needed: none where there is nothing to take back.
+
+    job: the path of one that is to change BIOS attributes at the next reset. Raises BmcRefused where it changes more
+    than a boot of a URL does.
+    """
     steps: list[Step] = []
     boot = capability.override.boot
     enabled = boot.get(ENABLED) not in ("Disabled", None) and not capability.quirk.stays_enabled
@@ -72,8 +76,26 @@ def clear(capability: Capability) -> tuple[Step, ...]:
     if capability.bios is not None and capability.quirk.bios is not None:
         left = _differing(capability.bios, capability.quirk.bios.undo)
         if left.keys() & capability.quirk.bios.signs:
-            steps += _undo_bios(capability.bios, left, capability.quirk.bios)
+            steps += (
+                _undo_bios(capability.bios, left, capability.quirk.bios)
+                if job is None
+                else _undo_job(capability.bios, capability.quirk.bios, job)
+            )
     return tuple(steps)
+
+
+def _undo_job(settings: BiosSettings, bios: BiosUrl, job: str) -> list[Step]:
+    """Without the job no attribute changes; what had been changed by an earlier one is taken back after it."""
+    more = [name for name in settings.waiting if name not in bios.names]
+    if more:
+        raise BmcRefused(
+            f"{settings.path}: Attributes/{', '.join(more)} wait in one job with those of a URL: {job}",
+            hint="reset the machine and ask again; or delete that job, and with it all that waits",
+        )
+    left = _differing(replace(settings, attributes=settings.standing), bios.undo)
+    emptied: dict[str, Value] = {name: "" for name in bios.signs if bios.undo.get(name) == ""}
+    steps: list[Step] = [Delete(path=job), Expect(path=settings.path, part=ATTRIBUTES, values=emptied)]
+    return steps if not left.keys() & bios.signs else [Delete(path=job), *_undo_bios(settings, left, bios)]
 
 
 def _undone(capability: Capability) -> dict[str, Value]:

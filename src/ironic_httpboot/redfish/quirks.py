@@ -26,7 +26,7 @@ class BiosUrl:
 
     first: what must stand before the others are taken, in a PATCH of its own. values: with URL_GOES_HERE for the URL.
     http, https: what must be added for that scheme. undo: what clear leaves. apply_time: whether the PATCH must ask for
-    a job with @Redfish.SettingsApplyTime.
+    a job with @Redfish.SettingsApplyTime. jobs: below the system's manager, where such a job is found again.
     """
 
     first: Mapping[str, str] = field(default_factory=dict)
@@ -35,6 +35,12 @@ class BiosUrl:
     https: Mapping[str, str] = field(default_factory=dict)
     undo: Mapping[str, str]
     apply_time: bool = False
+    jobs: str | None = None
+
+    @property
+    def names(self) -> frozenset[str]:
+        """All attributes that are ever set."""
+        return frozenset({*self.first, *self.values, *self.http, *self.https, *self.undo})
 
     @property
     def signs(self) -> frozenset[str]:
@@ -57,9 +63,9 @@ class Quirk:
     target to None. settings: names below the system where a settings object is looked for, if there is no link to one.
     settings_only: Boot is taken there alone. bios: where the URL is a matter of BIOS attributes. reads_back: other
     values that a property may show after it was taken. no_url: what HttpBootUri shows where there is none, besides null
-    and nothing. stays_enabled: Enabled never reads Disabled, and does not tell whether there is an override. mode_first: UefiHttp is offered only after a boot in UEFI mode.
-    switches: BIOS attributes without whose value the firmware boots nothing over HTTP. instead: what would work where
-    UefiHttp does not.
+    and nothing. stays_enabled: Enabled never reads Disabled, and does not tell whether there is an override.
+    mode_first: UefiHttp is offered only after a boot in UEFI mode. switches: BIOS attributes without whose value the
+    firmware boots nothing over HTTP. instead: what would work where UefiHttp does not.
     """
 
     name: str
@@ -105,13 +111,15 @@ QUIRKS = (
             https={"HttpDev1TlsMode": "OneWay"},
             undo={"HttpDev1Uri": "", "HttpDev1TlsMode": "OneWay", "HttpDev1EnDis": "Disabled"},
             apply_time=True,
+            jobs="Oem/Dell/Jobs",
         ),
         notes=(
             "The URL goes into HttpDev1Uri, after HttpDev1EnDis; a job applies both at the next reset.",
             "New boxes have TlsMode OneWay, with which an http:// URL is refused: it is set as the URL needs it.",
             "HttpDev1Interface, HttpDev1Protocol, addresses and VLAN are left as they are.",
+            "As long as the job waits, no attribute can be changed: clear deletes it, if it changes nothing but these.",
         ),
-        evidence=("bmclib#463 #464 #470", "libredfish#75", "iDRAC-Redfish-Scripting#306 #324"),
+        evidence=("bmclib#463 #464 #470", "libredfish#75", "iDRAC-Redfish-Scripting#249 #306 #324", "quads#726"),
     ),
     Quirk(
         name="hpe",
@@ -192,7 +200,7 @@ QUIRKS = (
     ),
     Quirk(
         name="sushy-tools",
-        kind="the emulator of sushy-tools",
+        kind="The emulator of sushy-tools",
         manufacturers=("sushy emulator",),
         reads_back={ENABLED: ("Continuous",), TARGET: ("Cd",)},
         no_url=("None",),

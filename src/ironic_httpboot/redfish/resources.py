@@ -77,7 +77,8 @@ class System:
     """A ComputerSystem. boot: its Boot object as it stands.
 
     enableds, targets, reset_types: None where the BMC does not say. oem: the names of its Oem objects.
-    settings, bios, certificates: paths, or None where there is no link. progress: None where there is no BootProgress.
+    settings, bios, certificates, manager: paths, or None where there is no link.
+    progress: None where there is no BootProgress.
     """
 
     path: str
@@ -96,6 +97,7 @@ class System:
     certificates: str | None
     reset_path: str | None
     reset_types: tuple[str, ...] | None
+    manager: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,6 +118,15 @@ class Bios:
     etag: str | None
     attributes: Json = field(repr=False)
     settings: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """A job of a vendor's queue. state, kind: "" where it does not say."""
+
+    path: str
+    state: str
+    kind: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,6 +172,7 @@ def read_system(resource: Resource) -> System:
         certificates=resource.link("Certificates", boot, prefix="Boot/"),
         reset_path=resource.get("target", str, reset, prefix=reset_prefix),
         reset_types=_allowable(resource, reset, "ResetType", prefix=reset_prefix),
+        manager=_manager(resource),
     )
 
 
@@ -183,6 +195,11 @@ def read_bios(resource: Resource) -> Bios:
         attributes=resource.get("Attributes", dict) or {},
         settings=_settings(resource),
     )
+
+
+def read_job(resource: Resource) -> Job:
+    """A job. Raises MalformedAnswer."""
+    return Job(path=resource.path, state=resource.get("JobState", str) or "", kind=resource.get("JobType", str) or "")
 
 
 def read_task(body: object) -> Task:
@@ -209,6 +226,15 @@ def _settings(resource: Resource) -> str | None:
     """Where a resource's pending settings are (DSP0266 §9.10)."""
     found = resource.get("@Redfish.Settings", dict)
     return None if found is None else resource.link("SettingsObject", found, prefix="@Redfish.Settings/")
+
+
+def _manager(resource: Resource) -> str | None:
+    """The first BMC that a system is managed by."""
+    links = resource.get("Links", dict) or {}
+    for number, each in enumerate(resource.get("ManagedBy", list, links, prefix="Links/") or []):
+        if isinstance(each, dict):
+            return resource.get("@odata.id", str, each, prefix=f"Links/ManagedBy/{number}/")
+    return None
 
 
 def _allowable(resource: Resource, within: Json, name: str, *, prefix: str) -> tuple[str, ...] | None:

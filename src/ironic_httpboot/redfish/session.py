@@ -186,6 +186,12 @@ class Bmc:
         self.check("POST", path, answer)
         self._followed("POST", path, answer)
 
+    def delete(self, path: str) -> None:
+        """Delete a resource; one that is gone already is fine. Raises BmcError."""
+        answer = self.exchange("DELETE", path)
+        if answer.status != 404:
+            self.check("DELETE", path, answer)
+
     def exchange(
         self,
         method: str,
@@ -239,7 +245,9 @@ class Bmc:
         if answer.status in (401, 403):
             raise BmcAccessDenied(came, hint="check --username and the password")
         if answer.status == 409:
-            raise BmcRefused(came, hint="a job may wait for the next reset: reset the machine, or delete the job")
+            raise BmcRefused(
+                came, hint="a job may wait for the next reset: httpboot clear deletes our own; else reset the machine"
+            )
         raise BmcRefused(came)
 
     def _service(self) -> ServiceRoot:

@@ -80,7 +80,14 @@ class Await:
     target: str
 
 
-Step: TypeAlias = Patch | Expect | Reset | Await
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delete:
+    """Delete the job that would change BIOS attributes at the next reset, and with it the changes."""
+
+    path: str
+
+
+Step: TypeAlias = Patch | Expect | Reset | Await | Delete
 
 
 def redacted(value: Value) -> Value:
@@ -123,6 +130,8 @@ def as_data(step: Step) -> dict[str, Any]:
                 "path": path,
                 "until": {"BootSourceOverrideTarget@Redfish.AllowableValues": target},
             }
+        case Delete(path=path):
+            return {"method": "DELETE", "path": path}
         case _:
             assert_never(step)
 
@@ -142,6 +151,8 @@ def in_words(step: Step) -> str:
             return f"POST {path}: {kind}; then see that it is switched on"
         case Await(path=path, target=target):
             return f"GET {path} until it offers {target}"
+        case Delete(path=path):
+            return f"DELETE {path}: the job that waits for the next reset"
         case _:
             assert_never(step)
 

@@ -16,10 +16,12 @@ from ironic_httpboot.errors import BmcError, BmcRefused, OverrideNotTaken
 from ironic_httpboot.events import Event, Reached, Stage
 from ironic_httpboot.model import BootUrl
 from ironic_httpboot.redfish import Capability, Credentials, Limits, Place, Transport, boot, clear, probe
+from ironic_httpboot.redfish.session import Bmc
 from kit.hardware import Relay
 from kit.lab import ACCOUNT, machine
 
 URL = BootUrl.parse("http://192.0.2.1:8080/s3cr3t/x.iso")
+OTHER_URL = BootUrl.parse("http://192.0.2.1:8080/s3cr3t/y.iso")
 WHO = Credentials(username=ACCOUNT.username, password=ACCOUNT.password)
 REFUSES: dict[str, tuple[type[BmcError], str]] = {
     "openbmc": (BmcRefused, "not UefiHttp"),
@@ -61,6 +63,12 @@ def abort_when_read_back(event: Event) -> None:
         raise Abort
 
 
+def switch_on(bmc: Transport) -> None:
+    """Reset by a request of its own, as another client would."""
+    with Bmc(bmc, WHO) as session:
+        session.post("/redfish/v1/Systems/node-1/Actions/ComputerSystem.Reset", {"ResetType": "On"})
+
+
 def http_boots(hardware: Relay) -> list[str]:
     return [each.uri for each in hardware.boots if each.target is Target.UEFI_HTTP]
 
@@ -96,6 +104,37 @@ async def test_what_was_booted_is_taken_back(name: str, tmp_path: Path) -> None:
     assert http_boots(hardware) == [URL.text]
     kept = hardware.state.kept
     assert URL.text not in (kept.pending.uri if kept.pending else kept.override.uri)
+
+
+@pytest.mark.parametrize("name", sorted(set(BOOTING) - {"supermicro"}))
+async def test_what_was_set_and_not_yet_booted_is_taken_back_and_set_again(name: str, tmp_path: Path) -> None:
+    def there_and_back(bmc: Transport) -> list[int]:
+        left = []
+        for url in (URL, OTHER_URL):
+            boot(bmc, url, credentials=WHO, reset=False)
+            clear(bmc, credentials=WHO)
+            left.append(len(clear(bmc, credentials=WHO).steps))
+        switch_on(bmc)
+        return left
+
+    left, hardware = await run(name, tmp_path, there_and_back)
+    assert left == [0, 0], "there is nothing left to take back"
+    assert len(hardware.boots) == 1
+    assert http_boots(hardware) == []
+    assert "http://" not in str((hardware.state.kept.override, hardware.state.kept.bios, hardware.state.kept.pending))
+
+
+async def test_a_job_that_waits_stands_in_the_way_of_another_url_until_it_is_taken_back(tmp_path: Path) -> None:
+    def twice(bmc: Transport) -> None:
+        boot(bmc, URL, credentials=WHO, reset=False)
+        with pytest.raises(BmcRefused, match="409") as failure:
+            boot(bmc, OTHER_URL, credentials=WHO)
+        assert "httpboot clear" in str(failure.value.hint)
+        clear(bmc, credentials=WHO)
+        boot(bmc, OTHER_URL, credentials=WHO)
+
+    _, hardware = await run("dell", tmp_path, twice)
+    assert http_boots(hardware) == [OTHER_URL.text]
 
 
 @pytest.mark.parametrize("name", BOOTING)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ironic_httpboot.redfish.capability import Capability, Place, examine
+from ironic_httpboot.redfish.capability import Capability, Place, examine, find_job
 from ironic_httpboot.redfish.resources import read_system
 from kit.recorded import NAMES, Recorded, recorded
 
@@ -98,3 +98,36 @@ def test_supermicro_needs_a_boot_in_uefi_mode_until_it_offers_http() -> None:
 @pytest.mark.parametrize(("name", "manner"), [("standard", "strong"), ("hpe", "weak"), ("dell", "none")])
 def test_the_manner_of_its_etags(name: str, manner: str) -> None:
     assert look(name)[0].etags == manner
+
+
+MANAGER, JOBS = "/redfish/v1/Managers/1", "/redfish/v1/Managers/1/Oem/Dell/Jobs"
+
+
+def with_jobs(**jobs: tuple[str, str]) -> tuple[Capability, Recorded]:
+    """A Dell on which attributes wait. jobs: state and type of each, in the order of the queue."""
+    found, bmc = look("dell", manager=MANAGER)
+    assert found.bios is not None
+    queue: dict[str, Any] = {
+        JOBS: {"etag": None, "body": {"Members": [{"@odata.id": f"{JOBS}/{id_}"} for id_ in jobs]}}
+    }
+    for id_, (state, kind) in jobs.items():
+        queue[f"{JOBS}/{id_}"] = {"etag": None, "body": {"JobState": state, "JobType": kind}}
+    bmc.asked.clear()
+    waits = replace(found, bios=replace(found.bios, waiting=("HttpDev1Uri",)))
+    return waits, Recorded(bmc.system, {**bmc.resources, **queue}, bmc.asked)
+
+
+def test_the_job_that_waits_is_found_from_the_newest_on() -> None:
+    done, firmware = ("Completed", "BIOSConfiguration"), ("Scheduled", "FirmwareUpdate")
+    found, bmc = with_jobs(JID_1=done, JID_2=("Scheduled", "BIOSConfiguration"), JID_3=firmware)
+    assert find_job(bmc, found) == f"{JOBS}/JID_2"
+    assert bmc.asked == [JOBS, f"{JOBS}/JID_3", f"{JOBS}/JID_2"]
+    found, bmc = with_jobs(JID_1=done, JID_3=firmware)
+    assert find_job(bmc, found) is None
+
+
+def test_no_job_is_looked_for_where_nothing_waits() -> None:
+    found, bmc = with_jobs(JID_1=("Scheduled", "BIOSConfiguration"))
+    assert found.bios is not None
+    assert find_job(bmc, replace(found, bios=replace(found.bios, waiting=()))) is None
+    assert bmc.asked == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -13,7 +14,7 @@ from ironic_httpboot.redfish.capability import BiosSettings, Capability, Overrid
 from ironic_httpboot.redfish.plan import clear, plan, undo
 from ironic_httpboot.redfish.quirks import QUIRKS, STANDARD
 from ironic_httpboot.redfish.resources import System
-from ironic_httpboot.redfish.steps import Await, Expect, Patch, Reset, Step, as_data, differences, in_words
+from ironic_httpboot.redfish.steps import Await, Delete, Expect, Patch, Reset, Step, as_data, differences, in_words
 
 URL = BootUrl.parse("http://192.0.2.1:8080/s3cr3t/x.iso")
 PATH = "/redfish/v1/Systems/1"
@@ -204,6 +205,40 @@ def test_bios_attributes_are_emptied_before_the_device_is_disabled() -> None:
     steps = clear(capability("dell", place=Place.BIOS, bios=left, boot={"BootSourceOverrideEnabled": "Disabled"}))
     assert sent(steps) == [{"HttpDev1Uri": "", "HttpDev1TlsMode": "OneWay"}, {"HttpDev1EnDis": "Disabled"}]
     assert [step.on_reset for step in steps if isinstance(step, Patch)] == [False, True]
+
+
+JOB = "/redfish/v1/Managers/1/Oem/Dell/Jobs/JID_7"
+WAITS = {"HttpDev1EnDis": "Enabled", "HttpDev1Uri": URL.text, "HttpDev1TlsMode": "None"}
+
+
+def waiting(standing: Mapping[str, str | None], *more: str) -> Capability:
+    """A Dell whose job waits to set a URL, and some more."""
+    settings = replace(bios(**WAITS), standing=standing, waiting=("HttpDev1EnDis", "HttpDev1Uri", *more))
+    return capability("dell", place=Place.BIOS, bios=settings, boot={})
+
+
+def test_a_job_that_waits_is_deleted_and_its_url_is_gone() -> None:
+    deleted, expect = clear(waiting({**DELL}), JOB)
+    assert deleted == Delete(path=JOB)
+    assert isinstance(expect, Expect)
+    assert (expect.path, expect.values) == (f"{PATH}/Bios/Settings", {"HttpDev1Uri": ""})
+    assert (as_data(deleted), in_words(deleted)) == (
+        {"method": "DELETE", "path": JOB},
+        f"DELETE {JOB}: the job that waits for the next reset",
+    )
+
+
+def test_what_stands_from_the_boot_before_is_taken_back_after_the_job() -> None:
+    standing = {**WAITS, "HttpDev1Uri": "http://a.example/old.iso"}
+    steps = clear(waiting(standing), JOB)
+    assert steps[0] == Delete(path=JOB)
+    assert sent(steps) == [{"HttpDev1Uri": "", "HttpDev1TlsMode": "OneWay"}, {"HttpDev1EnDis": "Disabled"}]
+
+
+def test_a_job_that_changes_more_is_its_owners() -> None:
+    with pytest.raises(BmcRefused, match=f"Attributes/BootMode wait in one job with those of a URL: {JOB}") as failure:
+        clear(waiting({**DELL}, "BootMode"), JOB)
+    assert "delete that job" in str(failure.value.hint)
 
 
 @pytest.mark.parametrize("boot", [{"HttpBootUri": None}, {"BootSourceOverrideEnabled": "Disabled", "HttpBootUri": ""}])
