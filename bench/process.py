@@ -52,6 +52,11 @@ class Served:
         fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / _TICKS_PER_SECOND
 
+    def exact_cpu_seconds(self) -> float:
+        """The same of all threads that run now, in nanoseconds and not in ticks (/proc/PID/schedstat)."""
+        tasks = Path(f"/proc/{self.pid}/task").glob("*/schedstat")
+        return sum(int(each.read_text().split()[0]) for each in tasks) / 1e9
+
     def resident_bytes(self) -> int:
         """Memory that it holds now."""
         status = Path(f"/proc/{self.pid}/status").read_text()

@@ -45,7 +45,10 @@ def serve(
 ) -> None:
     """Serve images to firmware, until interrupted; downloads under way are then finished.
 
-    With [dhcp] in the file, answer DHCP too: see docs/how-to/boot-through-dhcp.md. SIGHUP reads the file again.
+    With a dhcp table in the file, answer DHCP too: see docs/how-to/boot-through-dhcp.md. SIGHUP reads the file again.
+
+    With mode = "proxy" it adds a URL to what the network's own DHCP server leases: in IPv4 as ProxyDHCP, in IPv6 by an
+    ADVERTISE that holds no address.
 
     Example: httpboot serve --root /srv/images --listen 0.0.0.0:8080
     """
