@@ -18,6 +18,7 @@ from ironic_httpboot.events import Reached, Sink, Stage
 from ironic_httpboot.model import BootUrl
 from ironic_httpboot.redfish import plan as plans
 from ironic_httpboot.redfish.capability import Capability, examine, find_job
+from ironic_httpboot.redfish.quirks import TARGET
 from ironic_httpboot.redfish.resources import System, error_of, read_system
 from ironic_httpboot.redfish.session import Bmc, Credentials
 from ironic_httpboot.redfish.steps import Await, Delete, Expect, Patch, Reset, Step, differences
@@ -154,7 +155,7 @@ class _Run:
         answer = self._bmc.patch(step.path, step.body, step.etag, follow=not step.on_reset)
         if answer.status >= 300:
             if not read_back or answer.status in _NO_SUCH_THING:
-                self._bmc.check("PATCH", step.path, answer)
+                self._bmc.check("PATCH", step.path, answer, about=step.values)
             # Some refuse, and change what they were told to change all the same: only reading it back tells.
             self._refusal = (step, answer)
         names = ", ".join(name for name, value in step.values.items() if value)
@@ -166,11 +167,11 @@ class _Run:
             found = self._bmc.read(step.path).get(step.part, dict) or {}
         except BmcAccessDenied:
             if refusal is not None:
-                self._bmc.check("PATCH", step.path, refusal[1])
+                self._refused(refusal)
             raise
         wrong = differences(step, found)
         if wrong and refusal is not None:
-            self._bmc.check("PATCH", step.path, refusal[1])
+            self._refused(refusal)
         if wrong:
             raise OverrideNotTaken(
                 f"{self._bmc.name}: PATCH {step.path} was accepted, but reading it back: {'; '.join(wrong)}",
@@ -182,6 +183,10 @@ class _Run:
                 f"the BMC answered {refusal[1].status} {error_of(refusal[1].body)[0]}, and yet shows what it was sent"
             )
         self._tell(Stage.READ_BACK, said)
+
+    def _refused(self, refusal: tuple[Patch, Answer]) -> None:
+        step, answer = refusal
+        self._bmc.check("PATCH", step.path, answer, about=step.values)
 
     def _reset(self, step: Reset) -> None:
         try:
@@ -208,8 +213,8 @@ class _Run:
         while step.target not in (read_system(self._bmc.read(step.path)).targets or ()):
             if time.monotonic() > last:
                 raise BootFailed(
-                    f"{self._bmc.name}: {step.path} was reset in UEFI mode, and does not offer {step.target} after"
-                    f" {limit:g} s",
+                    f"{self._bmc.name}: {step.path} was reset in UEFI mode, and {TARGET} does not offer"
+                    f" {step.target} after {limit:g} s",
                     hint="see with httpboot probe whether a BIOS switch is off",
                 )
             time.sleep(_LOOK_SECONDS)

@@ -40,7 +40,7 @@ def plan(capability: Capability, url: BootUrl, *, persistent: bool = False, rese
     if capability.needs_uefi_first:
         if not reset:
             raise BmcRefused(
-                f"{capability.override.path}: offers UefiHttp only after a boot in UEFI mode",
+                f"{capability.override.path}: Boot/{TARGET} offers UefiHttp only after a boot in UEFI mode",
                 hint="leave out --no-reset, or boot the machine once in UEFI mode",
             )
         steps += [*_change(capability, {MODE: "UEFI"}), _reset(capability, was)]
@@ -117,7 +117,7 @@ def _demand(capability: Capability, enabled: str) -> None:
     override, quirk = capability.override, capability.quirk
     if not capability.offers_http and not capability.needs_uefi_first:
         raise BmcRefused(
-            f"{override.path}: {TARGET} takes {', '.join(override.targets or ()) or 'nothing'}, not UefiHttp",
+            f"{override.path}: Boot/{TARGET} takes {', '.join(override.targets or ()) or 'nothing'}, not UefiHttp",
             hint=f"this BMC cannot start UEFI HTTP boot: {quirk.instead}"
             if not quirk.switches
             else f"see that the BIOS has {', '.join(f'{name}={value}' for name, value in quirk.switches.items())}; else"
@@ -131,7 +131,7 @@ def _demand(capability: Capability, enabled: str) -> None:
     enableds = capability.system.enableds
     if enableds is not None and enabled not in enableds:
         raise BmcRefused(
-            f"{override.path}: {ENABLED} takes {', '.join(enableds) or 'nothing'}, not {enabled}",
+            f"{override.path}: Boot/{ENABLED} takes {', '.join(enableds) or 'nothing'}, not {enabled}",
             hint="leave out --persistent" if enabled == "Continuous" else None,
         )
 
@@ -187,7 +187,10 @@ def _reset(capability: Capability, power: str | None) -> Reset:
     """The reset that suits the power state: a machine that is off is switched on, any other restarted."""
     system = capability.system
     if system.reset_path is None:
-        raise BmcRefused(f"{system.path}: has no reset action", hint="reset the machine by hand, and use --no-reset")
+        raise BmcRefused(
+            f"{system.path}: Actions/#ComputerSystem.Reset has no target: there is no reset action",
+            hint="reset the machine by hand, and use --no-reset",
+        )
     wishes = _ON_TYPES if power == "Off" else _RESTART_TYPES
     allowed = wishes if system.reset_types is None else [each for each in wishes if each in system.reset_types]
     if not allowed:

@@ -44,7 +44,14 @@ class Resource:
     def link(self, name: str, within: Json | None = None, *, prefix: str = "") -> str | None:
         """The path that a link leads to, or None where there is no link."""
         target = self.get(name, dict, within, prefix=prefix)
-        return None if target is None else self.need("@odata.id", str, target, prefix=f"{prefix}{name}/")
+        return None if target is None else self.needed_path("@odata.id", target, prefix=f"{prefix}{name}/")
+
+    def needed_path(self, name: str, within: Json, *, prefix: str) -> str:
+        """A path of the same BMC: what it sends to another host would get its token. Raises MalformedAnswer."""
+        value = self.need(name, str, within, prefix=prefix)
+        if not value.startswith("/") or value.startswith("//"):
+            raise MalformedAnswer(f"{self.path}: {prefix}{name} is {value!r:.60}, not a path")
+        return value
 
     def members(self) -> tuple[str, ...]:
         """The paths of a collection's members."""
@@ -52,7 +59,7 @@ class Resource:
         for number, member in enumerate(self.need("Members", list)):
             if not isinstance(member, dict):
                 raise MalformedAnswer(f"{self.path}: Members/{number} is {member!r:.60}, not an object")
-            found.append(self.need("@odata.id", str, member, prefix=f"Members/{number}/"))
+            found.append(self.needed_path("@odata.id", member, prefix=f"Members/{number}/"))
         return tuple(found)
 
 
@@ -170,7 +177,7 @@ def read_system(resource: Resource) -> System:
         settings=_settings(resource),
         bios=resource.link("Bios"),
         certificates=resource.link("Certificates", boot, prefix="Boot/"),
-        reset_path=resource.get("target", str, reset, prefix=reset_prefix),
+        reset_path=resource.needed_path("target", reset, prefix=reset_prefix) if reset.get("target") else None,
         reset_types=_allowable(resource, reset, "ResetType", prefix=reset_prefix),
         manager=_manager(resource),
     )
@@ -233,7 +240,7 @@ def _manager(resource: Resource) -> str | None:
     links = resource.get("Links", dict) or {}
     for number, each in enumerate(resource.get("ManagedBy", list, links, prefix="Links/") or []):
         if isinstance(each, dict):
-            return resource.get("@odata.id", str, each, prefix=f"Links/ManagedBy/{number}/")
+            return resource.needed_path("@odata.id", each, prefix=f"Links/ManagedBy/{number}/")
     return None
 
 
@@ -267,6 +274,16 @@ def message_ids(body: object) -> tuple[str, ...]:
     if not isinstance(error, dict):
         return ()
     return tuple(str(each.get("MessageId")).rpartition(".")[2] for each in _extended(error))
+
+
+def related(body: object) -> tuple[str, ...]:
+    """The attributes that an error body says it is about, such as "Boot/HttpBootUri"."""
+    error = body.get("error") if isinstance(body, dict) else None
+    names = []
+    for each in _extended(error) if isinstance(error, dict) else []:
+        pointers = each.get("RelatedProperties")
+        names += [each for each in pointers if isinstance(each, str)] if isinstance(pointers, list) else []
+    return tuple(name.removeprefix("#").removeprefix("/") for name in names)
 
 
 def _extended(error: Json) -> list[Json]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import NoReturn
@@ -36,6 +36,7 @@ from ironic_httpboot.redfish.resources import (
     read_root,
     read_system,
     read_task,
+    related,
 )
 from ironic_httpboot.redfish.steps import conditions
 from ironic_httpboot.redfish.transport import Answer, Transport
@@ -146,7 +147,7 @@ class Bmc:
         if system_id is None and len(paths) == 1:
             return read_system(self.read(paths[0]))
         raise InputError(
-            f"{self.name}: has {len(paths)} systems: {', '.join(ids) or 'none'}"
+            f"{self.name}: {collection}: Members has {len(paths)} systems: {', '.join(ids) or 'none'}"
             + (f"; none is named {system_id!r}" if system_id else ""),
             hint="name one of them with --system",
         )
@@ -183,7 +184,7 @@ class Bmc:
     def post(self, path: str, body: Json) -> None:
         """Do an action once. Raises BmcError, and BmcDropped where it may have been done or not."""
         answer = self.exchange("POST", path, body, again=False)
-        self.check("POST", path, answer)
+        self.check("POST", path, answer, about=body)
         self._followed("POST", path, answer)
 
     def delete(self, path: str) -> None:
@@ -233,15 +234,21 @@ class Bmc:
         self._patience_left -= seconds
         time.sleep(seconds)
 
-    def check(self, method: str, path: str, answer: Answer) -> None:
-        """Raise what an answer of 300 or more means."""
-        if answer.status >= 300:
-            self._refuse(method, path, answer)
+    def check(self, method: str, path: str, answer: Answer, *, about: Iterable[str] = ()) -> None:
+        """Raise what an answer of 300 or more means.
 
-    def _refuse(self, method: str, path: str, answer: Answer) -> NoReturn:
+        about: the attributes that were sent, which are named where the answer names none.
+        """
+        if answer.status >= 300:
+            self._refuse(method, path, answer, tuple(about))
+
+    def _refuse(self, method: str, path: str, answer: Answer, about: tuple[str, ...]) -> NoReturn:
         message_id, message = error_of(answer.body)
-        said = " ".join(filter(None, (message_id, f"({message})" if message else "")))
-        came = self._transport.scrub(f"{self.name}: {method} {path} → {answer.status} {said:.400}").rstrip()
+        said = " ".join(filter(None, (message_id, f"({message})" if message else "")))[:400]
+        named = related(answer.body) or about
+        if not any(name.rpartition("/")[2] in said for name in named):
+            said = f"{said} [{', '.join(named)[:200]}]".lstrip() if named else said
+        came = self._transport.scrub(f"{self.name}: {method} {path} → {answer.status} {said}").rstrip()
         if answer.status in (401, 403):
             raise BmcAccessDenied(came, hint="check --username and the password")
         if answer.status == 409:
@@ -260,7 +267,7 @@ class Bmc:
             wanted = {"UserName": credentials.username, "Password": credentials.password}
             answer = self.exchange("POST", root.sessions, wanted, again=False)
             if answer.status not in _NO_SESSIONS:
-                self.check("POST", root.sessions, answer)
+                self.check("POST", root.sessions, answer, about=("UserName", "Password"))
                 token = answer.headers.get("x-auth-token")
                 if not token:
                     raise MalformedAnswer(f"{self.name}: POST {root.sessions} → no X-Auth-Token came back")
@@ -292,11 +299,11 @@ class Bmc:
             task = read_task(seen.body)
             if seen.status == 404 or (seen.status != 202 and task.state in ("", *_TASK_OVER)):
                 if task.state in ("Exception", "Killed", "Cancelled") or task.status == "Critical":
-                    said = self._transport.scrub(f"{task.state} {task.said:.200}".strip())
-                    raise BmcRefused(f"{self.name}: {method} {path} → 202, and its task {monitor}: {said}")
+                    said = self._transport.scrub(f"TaskState is {task.state}: {task.said:.200}").rstrip(": ")
+                    raise BmcRefused(f"{self.name}: {method} {path} → 202, and then {monitor}: {said}")
                 break
             self.pause(
-                _seconds_of(seen) or _TASK_SECONDS, f"{method} {path} → its task {monitor} is {task.state or '202'}"
+                _seconds_of(seen) or _TASK_SECONDS, f"{method} {path} → {monitor}: TaskState is {task.state or '202'}"
             )
         return answer
 

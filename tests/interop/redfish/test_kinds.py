@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from typing import Any
 
@@ -216,12 +217,18 @@ _JSON = st.recursive(
 _ANSWERS = st.lists(st.tuples(st.sampled_from([200, 200, 200, 204, 302, 400, 404, 412, 500]), _JSON), max_size=8)
 
 
+_ATTRIBUTE = re.compile(
+    r"Boot/|Boot\w+Override|HttpBootUri|Attributes|HttpDev1|UrlBootFile|Members|Systems|Links|Actions/|ResetType|TaskState"
+    r"|PowerState|@odata.id|@Redfish|Oem is|Boot is|Id is|Manufacturer is|Model is|BootProgress|Bios"
+)
+_READING = re.compile(r"(GET|DELETE) \S+ → ")
+"""A reading that failed as a whole: nothing was sent, and no attribute came back."""
 FUZZED = Limits(connect_seconds=1, answer_seconds=1, patience_seconds=0, firmware_seconds=0)
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(_ANSWERS, st.sampled_from(["standard", "dell", "hpe", "ami-sd", "supermicro"]), st.integers(0, 6))
-def test_whatever_a_bmc_says_only_our_own_errors_come_out_and_name_a_resource(
+def test_whatever_a_bmc_says_only_our_own_errors_come_out_and_name_resource_and_attribute(
     answers: list[tuple[int, Any]], name: str, good: int
 ) -> None:
     obliging, left = Obliging(name), list(answers)
@@ -237,5 +244,6 @@ def test_whatever_a_bmc_says_only_our_own_errors_come_out_and_name_a_resource(
                 with Transport(bmc.url, limits=FUZZED) as transport:
                     ask(transport)
             except HttpBootError as error:
-                assert "/" in error.message or "has " in error.message, error.message
+                assert re.search(r" /\S|^/\S", error.message), error.message
+                assert _ATTRIBUTE.search(error.message) or _READING.search(error.message), error.message
                 assert "s3cr3t" not in str(error)

@@ -107,6 +107,38 @@ def test_an_etag_that_is_not_taken_is_read_anew_then_made_strong_then_left_out(
     assert [each.headers.get("if-match") for each in patches] == conditions
 
 
+@pytest.mark.parametrize(
+    ("info", "said"),
+    [
+        (
+            {"MessageId": "Base.PropertyNotWritable", "RelatedProperties": ["#/Boot/HttpBootUri"]},
+            "[Boot/HttpBootUri]",
+        ),
+        ({"MessageId": "Base.1.GeneralError"}, "GeneralError [ResetType]"),
+        (
+            {"MessageId": "Base.1.Bad", "Message": "ResetType is not to my taste"},
+            "(ResetType is not to my taste)",
+        ),
+    ],
+)
+def test_a_refusal_names_the_attribute_by_its_own_words_or_by_what_was_sent(info: dict[str, Any], said: str) -> None:
+    with (
+        session(lambda asked: Say(400, {"error": {"@Message.ExtendedInfo": [info]}})) as (ours, _),
+        pytest.raises(BmcRefused) as failure,
+    ):
+        ours.post("/reset", {"ResetType": "On"})
+    assert failure.value.message.startswith("127.0.0.1: POST /reset → 400 ")
+    assert failure.value.message.endswith(said)
+
+
+def test_deleting_what_is_gone_is_fine_and_a_refusal_is_told() -> None:
+    with session(in_turn(Say(204), Say(404), Say(403))) as (ours, _):
+        ours.delete("/jobs/1")
+        ours.delete("/jobs/1")
+        with pytest.raises(BmcAccessDenied, match="DELETE /jobs/1 → 403"):
+            ours.delete("/jobs/1")
+
+
 def test_an_etag_that_is_never_taken_is_a_refusal() -> None:
     with session(by_request(PATCH=lambda asked: Say(412), GET=lambda asked: Say(200, {}))) as (ours, bmc):
         assert ours.patch(PATH, {"Boot": {}}, '"1"').status == 412
@@ -128,8 +160,12 @@ def test_a_task_is_followed_to_its_end() -> None:
 @pytest.mark.parametrize(
     ("looks", "error", "said"),
     [
-        (lambda asked: Say(200, task("Exception", "Critical")), BmcRefused, "its task /tasks/7: Exception no such URL"),
-        (lambda asked: Say(200, task("Running")), BmcBusy, "its task /tasks/7 is Running"),
+        (
+            lambda asked: Say(200, task("Exception", "Critical")),
+            BmcRefused,
+            "/tasks/7: TaskState is Exception: no such URL",
+        ),
+        (lambda asked: Say(200, task("Running")), BmcBusy, "/tasks/7: TaskState is Running"),
     ],
 )
 def test_a_task_that_fails_or_does_not_end_is_told(looks: Script, error: type[BmcError], said: str) -> None:

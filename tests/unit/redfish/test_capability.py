@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from ironic_httpboot.errors import BmcRefused, MalformedAnswer
+from ironic_httpboot.model import BootUrl
+from ironic_httpboot.redfish import plan as plans
 from ironic_httpboot.redfish.capability import Capability, Place, examine, find_job
 from ironic_httpboot.redfish.resources import read_system
 from kit.recorded import NAMES, Recorded, recorded
@@ -131,3 +137,44 @@ def test_no_job_is_looked_for_where_nothing_waits() -> None:
     assert found.bios is not None
     assert find_job(bmc, replace(found, bios=replace(found.bios, waiting=()))) is None
     assert bmc.asked == []
+
+
+def attributes(body: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """The ways to all attributes of a resource."""
+    inner = body.items() if isinstance(body, dict) else enumerate(body) if isinstance(body, list) else ()
+    return [each for key, value in inner for each in [(*path, key), *attributes(value, (*path, key))]]
+
+
+ALL = [
+    (name, path, way)
+    for name in NAMES
+    for path, resource in recorded(name).resources.items()
+    for way in attributes(resource["body"])
+]
+JUNK: st.SearchStrategy[Any] = (
+    st.none() | st.booleans() | st.integers() | st.text("a:") | st.just([]) | st.just({}) | st.just([[], 1])
+)
+
+
+@given(st.sampled_from(ALL), JUNK)
+def test_one_attribute_of_another_kind_is_no_harm_or_named_with_its_resource(
+    where: tuple[str, str, tuple[Any, ...]], junk: Any
+) -> None:
+    name, path, way = where
+    bmc = recorded(name)
+    changed = copy.deepcopy(bmc.resources[path]["body"])
+    inner = changed
+    for key in way[:-1]:
+        inner = inner[key]
+    inner[way[-1]] = junk
+    broken = Recorded(bmc.system, {**bmc.resources, path: {"etag": None, "body": changed}}, [])
+    try:
+        found = examine(broken, read_system(broken.read(bmc.system)), whole=True)
+        plans.clear(found)
+        plans.plan(found, BootUrl.parse("http://192.0.2.1/x.iso"))
+    except MalformedAnswer as error:
+        assert error.message.startswith(f"{path}: "), error.message
+        assert str(way[-1]) in error.message or "@odata.id is missing" in error.message, error.message
+    except BmcRefused as error:
+        assert error.message.startswith("/redfish/v1/Systems/"), error.message
+        assert any(each in error.message for each in ("Boot/", "Boot has", "Actions/", "ResetType")), error.message

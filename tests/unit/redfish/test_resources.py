@@ -14,10 +14,12 @@ from ironic_httpboot.redfish.resources import (
     error_of,
     message_ids,
     read_bios,
+    read_job,
     read_root,
     read_settings,
     read_system,
     read_task,
+    related,
 )
 
 
@@ -179,3 +181,29 @@ def test_any_json_is_read_or_malformed(body: object) -> None:
             read(resource(body))
         except MalformedAnswer as error:
             assert "/redfish/v1/Systems/1" in error.message
+
+
+@pytest.mark.parametrize("where", ["https://elsewhere.example/x", "//elsewhere.example/", "", "Systems"])
+def test_a_link_that_leads_off_the_bmc_is_refused(where: str) -> None:
+    link = {"@odata.id": where}
+    with pytest.raises(MalformedAnswer, match=r"Systems/@odata.id is .*, not a path"):
+        read_root(resource({"Systems": link}))
+    with pytest.raises(MalformedAnswer, match=r"Members/0/@odata.id is .*, not a path"):
+        resource({"Members": [link]}).members()
+    if where:
+        with pytest.raises(MalformedAnswer, match=r"Actions/#ComputerSystem.Reset/target is .*, not a path"):
+            read_system(resource({"Boot": {}, "Actions": {"#ComputerSystem.Reset": {"target": where}}}))
+
+
+def test_an_error_tells_which_attributes_it_is_about() -> None:
+    infos = [{"RelatedProperties": ["#/Boot/HttpBootUri", 7]}, {"RelatedProperties": "x"}, {}]
+    assert related({"error": {"@Message.ExtendedInfo": infos}}) == ("Boot/HttpBootUri",)
+    assert related(None) == related({"error": []}) == ()
+
+
+def test_a_system_says_by_whom_it_is_managed_and_a_job_what_it_is() -> None:
+    links = {"ManagedBy": [{"@odata.id": "/managers/1"}, {"@odata.id": "/managers/2"}]}
+    assert read_system(resource({"Boot": {}, "Links": links})).manager == "/managers/1"
+    assert read_system(resource({"Boot": {}, "Links": {"ManagedBy": []}})).manager is None
+    job = read_job(resource({"JobState": "Scheduled", "JobType": "BIOSConfiguration"}, "/jobs/1"))
+    assert (job.path, job.state, job.kind) == ("/jobs/1", "Scheduled", "BIOSConfiguration")
