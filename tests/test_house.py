@@ -32,6 +32,14 @@ SEEN_WHOLE = {
     "cli/output.py": "interop/cli/test_main.py",
     "cli/privileges.py": "interop/dhcp/test_serve.py",
     "errors.py": "interop/cli/test_main.py",
+    "plugin/bmc.py": "ironic/test_redfish_http_url.py",
+    "plugin/boot.py": "ironic/test_redfish_http_url.py",
+    "plugin/hardware.py": "ironic/test_redfish_http_url.py",
+    "plugin/images.py": "ironic/test_redfish_http_url.py",
+    "plugin/payload.py": "ironic/test_redfish_http_url.py",
+    "plugin/shelf.py": "ironic/test_redfish_http_url.py",
+    "plugin/translate.py": "ironic/test_redfish_http_url.py",
+    "plugin/upkeep.py": "ironic/test_redfish_http_url.py",
 }
 """Modules that only make sense as part of a whole, and the test that sees them in it."""
 

@@ -184,7 +184,8 @@ class BootRecipe:
     """Everything that an image is composed from. The same recipe composes the same bytes.
 
     initrds: in the order in which the kernel unpacks them. appended: files for one more ramdisk after them.
-    files: path in the image's root (ISO only) → file. label: ISO volume identifier.
+    files: path in the image's root (ISO only) → file. label: ISO volume identifier. bootloader: image of an EFI system
+    partition that takes the place of the chain's (ISO only); its loader must read /boot/grub/grub.cfg.
     """
 
     arch: Arch = Arch.X64
@@ -196,6 +197,7 @@ class BootRecipe:
     cmdline: str = ""
     files: tuple[tuple[str, Path], ...] = ()
     label: str = "HTTPBOOT"
+    bootloader: Path | None = None
 
     def __post_init__(self) -> None:
         bad = next((character for character in self.cmdline if ord(character) < 0x20 or ord(character) == 0x7F), None)
@@ -207,6 +209,8 @@ class BootRecipe:
             raise BadRecipe(f"chain {self.chain.value}: cannot be one .efi file", hint="use chain uki, or an .iso")
         if self.container is Container.EFI and self.files:
             raise BadRecipe("files for the image's root: an .efi file has no root", hint="compose an .iso")
+        if self.bootloader is not None and self.chain is Chain.UKI:
+            raise BadRecipe("chain uki: needs no bootloader, and would not run it", hint="use chain grub")
 
     @property
     def kind(self) -> ImageKind:

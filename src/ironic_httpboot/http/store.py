@@ -94,6 +94,16 @@ class Store:
         except OSError as error:
             raise HostError(f"store {self._directory}: {publication.name} withdrawn → {error.strerror}") from error
 
+    def published(self) -> dict[str, list[Publication]]:
+        """What is published, by machine; also by others and before a crash. Damaged manifests are passed over."""
+        found: dict[str, list[Publication]] = {}
+        for name in os.listdir(self._directory) if self._directory.is_dir() else []:
+            token, dot, suffix = name.rpartition(".")
+            kept = self._read(token) if dot + suffix == _SUFFIX else None
+            if kept is not None:
+                found.setdefault(kept[1].machine, []).append(Publication(token=token, name=kept[1].name))
+        return found
+
     def sweep(self) -> int:
         """Remove manifests that have expired, and halves that a crash left; return how many went."""
         now = self._clock()

@@ -43,7 +43,7 @@ def compose(recipe: BootRecipe, roots: Sequence[Path] | None = None) -> Blob:
         program = _unified(recipe, kernel, initrds, roots)
         if recipe.container is Container.EFI:
             return Blob.of(program)
-        return Blob.of(_iso(recipe, efi={recipe.arch.removable_path: program}, files={}))
+        return Blob.of(_iso(recipe, partition=fat.volume({recipe.arch.removable_path: program}), files={}))
     files: dict[str, Content] = {_KERNEL: whole(kernel)}
     names = [f"boot/initrd-{number}.img" for number in range(len(initrds))]
     files |= dict(zip(names, initrds, strict=True))
@@ -52,7 +52,9 @@ def compose(recipe: BootRecipe, roots: Sequence[Path] | None = None) -> Blob:
     )
     files["boot/grub/grub.cfg"] = literal(configuration.encode("ascii"))
     files[".disk/info"] = literal(_DISK_INFO)
-    return Blob.of(_iso(recipe, efi=_grub_programs(recipe, roots), files=files))
+    if recipe.bootloader is not None:
+        return Blob.of(_iso(recipe, partition=whole(examine(recipe.bootloader)), files=files))
+    return Blob.of(_iso(recipe, partition=fat.volume(_grub_programs(recipe, roots)), files=files))
 
 
 def _check_cmdline(recipe: BootRecipe, kernel: SourceFile) -> None:
@@ -89,8 +91,8 @@ def _grub_programs(recipe: BootRecipe, roots: Sequence[Path] | None) -> dict[str
             assert_never(recipe.chain)
 
 
-def _iso(recipe: BootRecipe, *, efi: dict[str, Content], files: dict[str, Content]) -> Content:
-    tree = {**files, _EFI_PARTITION: fat.volume(efi)}
+def _iso(recipe: BootRecipe, *, partition: Content, files: dict[str, Content]) -> Content:
+    tree = {**files, _EFI_PARTITION: partition}
     for path, source in recipe.files:
         if path in tree:
             raise BadRecipe(f"image file {path!r}: the image needs this name for itself, or it is given twice")

@@ -284,3 +284,17 @@ def test_as_many_as_are_remembered_and_more(store: Store, caplog: pytest.LogCapt
     for publication in publications * 2:
         assert store.find(names(publication)) is not None
     assert caplog.text == ""
+
+
+def test_what_is_published_is_listed_by_machine_also_by_another_process(store: Store, directory: Path) -> None:
+    first, second = (store.publish(BLOB, name=f"{n}.iso", machine="node-1") for n in range(2))
+    other = store.publish(BLOB, name="x.iso", machine="node-2")
+    (directory / "damaged.json").write_text("{")
+    (directory / "half.part").write_text("{")
+    found = Store(directory).published()
+    assert {name: {each.path for each in published} for name, published in found.items()} == {
+        "node-1": {first.path, second.path},
+        "node-2": {other.path},
+    }
+    store.withdraw(other)
+    assert set(Store(directory).published()) == {"node-1"}

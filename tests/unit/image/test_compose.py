@@ -355,3 +355,13 @@ def test_an_interruption_leaves_nothing_behind(tmp_path: Path) -> None:
 def test_chains_are_described_in_words() -> None:
     assert composer.describe(Arch.X64, Chain.SHIM_GRUB) == "shim and GRUB, both signed by Debian, for x64"
     assert len({composer.describe(arch, chain) for arch in Arch for chain in Chain}) == 6
+
+
+def test_a_bootloader_of_the_operators_own_takes_the_place_of_ours(recipe: BootRecipe, tmp_path: Path) -> None:
+    (tmp_path / "esp.img").write_bytes(b"an EFI system partition")
+    image = compose(replace(recipe, bootloader=tmp_path / "esp.img"), [tmp_path])
+    files = iso_files(image.read_at(0, image.size_bytes))
+    assert files[EFI_PARTITION] == b"an EFI system partition"
+    assert b"linux /boot/vmlinuz" in files["boot/grub/grub.cfg"]
+    with pytest.raises(BadRecipe, match="needs no bootloader"):
+        replace(recipe, chain=Chain.UKI, bootloader=tmp_path / "esp.img")

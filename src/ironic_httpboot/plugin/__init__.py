@@ -1,0 +1,1 @@
+"""Everything that knows Ironic: hardware types, boot interfaces, the DHCP provider and their options."""

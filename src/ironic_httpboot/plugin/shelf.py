@@ -1,0 +1,64 @@
+"""What is published for nodes: one store per conductor, found again after a crash by the node's UUID.
+
+Knows the store, the URL by which machines reach it, and which publications are orphans. Refuses to know what is
+published and who is told of it.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from ironic.conf import CONF
+
+from ironic_httpboot.blob import Blob
+from ironic_httpboot.errors import BadConfig
+from ironic_httpboot.http.store import Publication, Store
+from ironic_httpboot.model import BootUrl, ImageKind
+from ironic_httpboot.plugin import conf, images
+
+_stores: dict[str, Store] = {}
+
+_NAME = "boot"
+_TOKEN_LENGTH = 22
+
+
+def store() -> Store:
+    """The store of this conductor. Raises HostError."""
+    path = CONF.httpboot.store
+    if path not in _stores:
+        _stores[path] = Store(Path(path))
+    return _stores[path]
+
+
+def publish(uuid: str, blob: Blob, kind: ImageKind, *, seconds: int | None) -> Publication:
+    """Publish what a node boots. seconds: how long, or None until it is withdrawn. Raises HostError, BadRecipe."""
+    expires_at = None if seconds is None else time.time() + seconds
+    return store().publish(blob, name=f"{_NAME}{kind.suffix}", machine=uuid, expires_at=expires_at)
+
+
+def withdraw(uuid: str) -> None:
+    """Take back all that is published for a node, and forget its images. Raises HostError."""
+    for publication in store().published().get(uuid, ()):
+        store().withdraw(publication)
+    images.forget(uuid)
+
+
+def url_of(publication: Publication, version: int | None = None) -> BootUrl:
+    """The URL of a publication. version: see conf.base_url. Raises BadConfig, BadUrl."""
+    return BootUrl.parse(f"{_base(version)}{publication.path}")
+
+
+def example_url(kind: ImageKind, version: int | None = None) -> BootUrl:
+    """A URL as long as that of any publication, to be looked at before there is one. Raises BadConfig, BadUrl."""
+    return BootUrl.parse(f"{_base(version)}/{'x' * _TOKEN_LENGTH}/{_NAME}{kind.suffix}")
+
+
+def _base(version: int | None) -> str:
+    base = conf.base_url(CONF, version)
+    if base is None:
+        raise BadConfig(
+            "[httpboot]url: is not set",
+            hint="set it in ironic.conf to the address at which machines reach `httpboot serve`: http://ADDRESS:PORT",
+        )
+    return base

@@ -1,0 +1,71 @@
+"""Between Ironic's world and ours, once: errors become Ironic's, a node's fields become our values.
+
+Knows what Ironic calls an architecture and which of its exceptions says what. Refuses to know boots.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from ironic.common import exception
+from ironic.conf import CONF
+from ironic.drivers import utils as driver_utils
+from ironic.objects import Node
+
+from ironic_httpboot.errors import BmcError, BmcUnreachable, HttpBootError, InputError
+from ironic_httpboot.model import Arch, Chain
+
+_ARCHES = {"x86_64": Arch.X64, "amd64": Arch.X64, "aarch64": Arch.ARM64, "arm64": Arch.ARM64}
+
+
+@contextmanager
+def ironic_errors() -> Iterator[None]:
+    """Turn our failures into Ironic's, with the words that an operator reads in last_error."""
+    try:
+        yield
+    except InputError as error:
+        raise exception.InvalidParameterValue(in_words(error)) from error
+    except BmcUnreachable as error:
+        raise exception.RedfishConnectionError(in_words(error)) from error
+    except BmcError as error:
+        raise exception.RedfishError(in_words(error)) from error
+    except HttpBootError as error:
+        raise exception.ImageCreationFailed(in_words(error)) from error
+
+
+def in_words(error: HttpBootError) -> str:
+    """An error on one line."""
+    return error.message if error.hint is None else f"{error.message} (hint: {error.hint})"
+
+
+def arch_of(node: Node) -> Arch:
+    """The architecture of a node; x64 where it does not say. Raises InputError."""
+    named = node.properties.get("cpu_arch")
+    if not named:
+        return Arch.X64
+    if named not in _ARCHES:
+        raise InputError(
+            f"node {node.uuid}: properties/cpu_arch is {named!r}, which cannot boot over HTTP",
+            hint=f"it is one of {', '.join(_ARCHES)}",
+        )
+    return _ARCHES[named]
+
+
+def chain_of(node: Node) -> Chain:
+    """What stands between a node's firmware and kernel. Raises InputError."""
+    named = node.driver_info.get("httpboot_chain") or CONF.httpboot.chain
+    try:
+        return Chain(named)
+    except ValueError:
+        raise InputError(
+            f"node {node.uuid}: driver_info/httpboot_chain is {named!r}",
+            hint=f"it is one of {', '.join(chain.value for chain in Chain)}",
+        ) from None
+
+
+def cmdline_of(node: Node, params: Mapping[str, str | None], *more: str) -> str:
+    """The kernel command line: the node's parameters or the configuration's, then params, then more."""
+    given = driver_utils.get_kernel_append_params(node, default=CONF.httpboot.kernel_append_params) or ""
+    named = [name if value is None else f"{name}={value}" for name, value in params.items()]
+    return " ".join(word for word in (given.strip(), *named, *more) if word)
