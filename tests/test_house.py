@@ -28,7 +28,6 @@ SEEN_WHOLE = {
     "cli/demo.py": "firmware/test_commands.py",
     "cli/dhcp.py": "interop/dhcp/test_serve.py",
     "cli/lifetime.py": "interop/cli/test_serve.py",
-    "cli/machines.py": "firmware/test_dhcp_path.py",
     "cli/output.py": "interop/cli/test_main.py",
     "cli/privileges.py": "interop/dhcp/test_serve.py",
     "errors.py": "interop/cli/test_main.py",

@@ -51,6 +51,11 @@ def parts_folder() -> Path:
     return (Path(cache) if cache else Path.home() / ".cache") / "ironic-httpboot" / "parts"
 
 
+def made_folder() -> Path:
+    """Where loaders are kept that were made on this host: beside the parts."""
+    return parts_folder().parent / "made"
+
+
 def find_part(relative: str, *, package: str, what: str, roots: Sequence[Path] | None = None) -> Path:
     """A file that a Debian package brings, installed on this host or unpacked by `make setup`.
 
@@ -114,6 +119,8 @@ class Payload(Enum):
 
     IMAGE = "image"
     UKI = "uki"
+    GRUB = "grub"
+    IPXE = "ipxe"
 
 
 AddressRange = Annotated[tuple[IPv4Address, IPv4Address] | tuple[IPv6Address, IPv6Address], BeforeValidator(_range)]

@@ -18,6 +18,11 @@ from ironic_httpboot.errors import BadRecipe, BadUrl
 BOOT_SUFFIXES = (".efi", ".iso", ".img")
 """Path endings by which firmware knows what it downloads, whatever the server's Content-Type (UEFI 2.10 §24.7)."""
 
+SCRIPT_SUFFIXES = (".cfg", ".ipxe")
+"""Path endings of what a loader reads after the firmware fetched it: GRUB's configuration, iPXE's script."""
+
+SCRIPT_CONTENT_TYPE = "text/plain"
+
 SAFE_URL_BYTES = 127
 """The DHCP `file` field holds 127 bytes and a NUL; some BMCs refuse much less than 300 (assisted-image-service#183)."""
 

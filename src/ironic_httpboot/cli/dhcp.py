@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import ipaddress
 import signal
 from pathlib import Path
 
@@ -39,7 +40,7 @@ class DhcpService:
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._reload)
         user = privileges.find(table.user) if table.user else None
         if self._store is not None and http_port is not None:
-            self._images = Images(self._store, http_port)
+            self._images = Images(self._store, http_port, _one_address(file.http.listen))
         server = DhcpServer(
             Settings(
                 interfaces=table.interfaces,
@@ -85,3 +86,15 @@ class DhcpService:
         if self._images is None and needs_images(file):
             raise BadConfig("machine.kernel: there was no store when this started", hint="restart, or set http.store")
         return policy_of(file, file.dhcp, self._images)
+
+
+def _one_address(listen: str) -> str:
+    """The address of HOST:PORT as URLs write it, or nothing where it is a name or stands for all."""
+    host, _ = config.host_and_port(listen)
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return ""
+    if address.is_unspecified or address.is_loopback:
+        return ""
+    return f"[{address}]" if address.version == 6 else str(address)

@@ -9,21 +9,52 @@ import uuid
 from collections.abc import Sequence
 
 from ironic_httpboot import config
+from ironic_httpboot.blob import Blob
 from ironic_httpboot.dhcp.policy import SERVER_MARK, Boot, Machine, Machines, Mode, Policy, Subnet
 from ironic_httpboot.errors import BadConfig
 from ironic_httpboot.http.store import Publication, Store
+from ironic_httpboot.image import netboot
 from ironic_httpboot.image.compose import compose
-from ironic_httpboot.model import BootRecipe, Chain, Container
+from ironic_httpboot.model import BootRecipe, BootUrl, Chain, Container
 
 
 class Images:
     """What was composed and published for machines, so that a reload does it again only where something changed."""
 
-    def __init__(self, store: Store, http_port: int) -> None:
-        """http_port: where the store is served from."""
+    def __init__(self, store: Store, http_port: int, address: str = "") -> None:
+        """http_port: where the store is served from. address: as well, where it is one and no more."""
         self._store = store
         self._port = http_port
+        self._address = address
         self._published: dict[config.BootedMachineTable, Publication] = {}
+        self._pieces: dict[config.BootedMachineTable, tuple[netboot.Pieces, list[Publication]]] = {}
+
+    def boot_of(self, table: config.BootedMachineTable) -> Boot:
+        """What a machine boots. Raises BadConfig, BadRecipe, HostError."""
+        if table.payload in (config.Payload.IMAGE, config.Payload.UKI):
+            return Boot(url=self.url_for(table), script=table.script)
+        pieces, _ = self._pieces.get(table) or self._in_pieces(table)
+        return Boot(url=pieces.loader.text, script=pieces.then.text if pieces.then else table.script)
+
+    def _in_pieces(self, table: config.BootedMachineTable) -> tuple[netboot.Pieces, list[Publication]]:
+        name = name_of(table)
+        if not self._address:
+            raise BadConfig(
+                f"machine {name}: payload {table.payload.value} writes URLs down, and http.listen is no one address",
+                hint='give http.listen the address that machines reach, such as "192.0.2.1:8080"',
+            )
+        published: list[Publication] = []
+
+        def publish(blob: Blob, file_name: str) -> BootUrl:
+            published.append(self._store.publish(blob, name=file_name, machine=name))
+            return BootUrl.parse(f"http://{self._address}:{self._port}{published[-1].path}")
+
+        if table.payload is config.Payload.GRUB:
+            pieces = netboot.over_grub(recipe_of(table), publish, config.made_folder())
+        else:
+            pieces = netboot.over_ipxe(recipe_of(table), publish)
+        self._pieces[table] = pieces, published
+        return self._pieces[table]
 
     def url_for(self, table: config.BootedMachineTable) -> str:
         """The URL of a machine's image, which is composed if it is not there. Raises BadRecipe, HostError."""
@@ -39,6 +70,9 @@ class Images:
         """Withdraw what belongs to none of these machines."""
         for table in set(self._published) - set(tables):
             self._store.withdraw(self._published.pop(table))
+        for table in set(self._pieces) - set(tables):
+            for publication in self._pieces.pop(table)[1]:
+                self._store.withdraw(publication)
 
 
 def needs_images(file: config.ServeFile) -> bool:
@@ -86,7 +120,7 @@ def _machine(table: config.BootedMachineTable, default: Boot, images: Images | N
     """A machine without a URL or recipe of its own boots what unknown ones do."""
     boot = default
     if table.kernel is not None and images is not None:
-        boot = Boot(url=images.url_for(table), script=table.script)
+        boot = images.boot_of(table)
     elif table.url is not None or table.script is not None:
         boot = Boot(url=table.url or default.url, script=table.script or default.script)
     return Machine(

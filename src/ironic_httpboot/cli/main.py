@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from ironic_httpboot import __version__
-from ironic_httpboot.cli import boot, clear, compose, demo, emulate, output, probe, serve
+from ironic_httpboot.cli import boot, clear, compose, demo, emulate, explain, export, output, probe, serve
 from ironic_httpboot.errors import HttpBootError
 
 INTERRUPTED = 130
@@ -32,6 +32,8 @@ app.command("probe")(probe.probe)
 app.command("clear")(clear.clear)
 app.command("compose")(compose.compose)
 app.command("serve")(serve.serve)
+app.command("explain")(explain.explain)
+app.command("export")(export.export)
 app.command("emulate")(emulate.emulate)
 app.command("demo")(demo.demo)
 

@@ -7,12 +7,13 @@ time passing: a stage is reached when an event shows it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from ironic_httpboot.emulator.console import Reader, redact
+from ironic_httpboot.emulator.console import NO_SIZE, Reader, redact
 from ironic_httpboot.errors import BootFailed
-from ironic_httpboot.events import Event, Failed, Stage, stage_of
+from ironic_httpboot.events import Event, Failed, Stage, Transfer, stage_of
 
 LIMITS: Mapping[Stage, float] = {
     Stage.BMC_ASKED: 30,
@@ -57,6 +58,8 @@ class Watch:
             self._loop.call_soon_threadsafe(self._take, event)
 
     def _take(self, event: Event) -> None:
+        if isinstance(event, Failed) and event.reason == NO_SIZE:
+            event = replace(event, reason=why_no_size(self.events))
         self.events.append(event)
         self._heard.set()
         for listener in self._listeners:
@@ -98,6 +101,18 @@ class Watch:
         if console is not None and (last := last_lines(console)):
             lines += ["  last lines of its console:", *(f"    {line}" for line in last)]
         return BootFailed("\n".join(lines))
+
+
+def why_no_size(events: Sequence[Event]) -> str:
+    """Why firmware did not learn an image's size, by what the machine and its HTTP server had reported before."""
+    heads = [each for each in events if isinstance(each, Transfer) and each.method == "HEAD" and each.finished]
+    if heads and heads[-1].status == 200:
+        return "the server answered the HEAD request, but its Content-Type and the URL's suffix are no boot image's"
+    if heads:
+        return f"the server answered the HEAD request with {heads[-1].status}"
+    if any(stage_of(each) is Stage.LEASE for each in events):
+        return "the machine has an address, but no HEAD request came: the server cannot be reached, or TLS failed"
+    return "the machine has no address, and no HEAD request came: no DHCP offer was accepted"
 
 
 def last_lines(console: Path) -> list[str]:

@@ -81,13 +81,16 @@ _PROGRESS = (
     (re.compile(rf"^{GUEST_MARK} "), "OSRunning"),
 )
 
+NO_SIZE = (
+    "the image's size was not learnt: DHCP gave no address, or the HEAD request did not succeed (the server cannot be"
+    " reached, TLS failed, or the type is not a boot image's)"
+)
+"""The console does not tell these apart; who also hears the HTTP server can (see `demo.watch`)."""
+
 _TROUBLE = (
     # OVMF 2022.11-6+deb12u2, HttpBootDxe's own messages
     _TroubleRow(re.compile(r"Server response timeout"), "no DHCP server made an offer that this firmware accepts"),
-    _TroubleRow(
-        re.compile(r"Could not retrieve NBP file size"),
-        "the HEAD request did not succeed: the server cannot be reached, TLS failed, or the type is not a boot image's",
-    ),
+    _TroubleRow(re.compile(r"Could not retrieve NBP file size"), NO_SIZE),
     _TroubleRow(re.compile(r"Could not establish connection with HTTP server"), "the HTTP server cannot be reached"),
     _TroubleRow(re.compile(r"Remote boot cancelled"), "the TLS handshake failed"),
     _TroubleRow(re.compile(r"only HTTPS connection is allowed"), "this firmware boots from https:// only"),

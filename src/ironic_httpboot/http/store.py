@@ -22,7 +22,7 @@ from ironic_httpboot.errors import BadRecipe, HostError, MalformedMessage
 from ironic_httpboot.http import manifest
 from ironic_httpboot.http.manifest import Manifest
 from ironic_httpboot.http.respond import Representation
-from ironic_httpboot.model import ImageKind
+from ironic_httpboot.model import SCRIPT_CONTENT_TYPE, SCRIPT_SUFFIXES, ImageKind
 
 _LOG = logging.getLogger(__name__)
 
@@ -63,10 +63,11 @@ class Store:
     def publish(self, blob: Blob, *, name: str, machine: str = "", expires_at: float | None = None) -> Publication:
         """Publish a blob under a new secret URL; when this returns it can be fetched, also after a crash.
 
-        name: ends in .iso, .img or .efi. expires_at: seconds since the epoch. Raises BadRecipe, HostError.
+        name: ends in .iso, .img or .efi, or in .cfg or .ipxe, which loaders read. expires_at: seconds since the epoch.
+        Raises BadRecipe, HostError.
         """
-        kind = ImageKind.of_name(name)
-        if kind is None or "/" in name or len(name) > 64 or not name.isprintable():
+        content_type = _content_type_of(name)
+        if content_type is None or "/" in name or len(name) > 64 or not name.isprintable():
             raise BadRecipe(
                 f"published name {name!a}: takes at most 64 characters, all printable, no slash, and .iso, .img or .efi"
                 " at its end"
@@ -76,7 +77,7 @@ class Store:
         publication = Publication(token=secrets.token_urlsafe(_TOKEN_BYTES), name=name)
         described = Manifest(
             name=name,
-            content_type=kind.content_type,
+            content_type=content_type,
             machine=machine,
             published_at=self._clock(),
             expires_at=expires_at,
@@ -194,3 +195,10 @@ def _representation(described: Manifest) -> Representation:
         machine=described.machine,
         label=f"/…/{described.name}",
     )
+
+
+def _content_type_of(name: str) -> str | None:
+    kind = ImageKind.of_name(name)
+    if kind is not None:
+        return kind.content_type
+    return SCRIPT_CONTENT_TYPE if name.lower().endswith(SCRIPT_SUFFIXES) else None

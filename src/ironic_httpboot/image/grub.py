@@ -7,12 +7,16 @@ told their paths. GRUB takes a command line apart and puts it together again, an
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Sequence
+from urllib.parse import urlsplit
 
 from ironic_httpboot.errors import BadRecipe
+from ironic_httpboot.model import BootUrl
 
 _WORD = re.compile(r'(?:"[^"]*"?|[^\s"])+')
+_RETRY_SECONDS = 10
 _LOST = {"\\": "a backslash", "'": "a single quote"}
 _QUOTED_WHOLE = re.compile(r'"[^"]+"|[^"=]+="[^"]*"')
 
@@ -34,6 +38,37 @@ def configuration(*, kernel: str, initrds: Sequence[str], cmdline: str) -> str:
     if initrds:
         lines += [f"echo 'GRUB: loading {len(initrds)} ramdisk(s)'", f"initrd {' '.join(initrds)}"]
     return "\n".join([*lines, "echo 'GRUB: starting the kernel'", "boot", ""])
+
+
+def network_start(configuration: BootUrl) -> str:
+    """What a GRUB that firmware fetched over HTTP starts with: get an address, then read its configuration by URL.
+
+    It must say all of it: on x86 neither prefix nor cmdpath tells where GRUB came from (2.06). When there is no
+    configuration at the URL, the machine starts anew. Only plain commands: they run before GRUB's shell is loaded.
+    Raises BadRecipe as `server_of`.
+    """
+    lines = [
+        "echo 'GRUB: asking DHCP for an address'",
+        "net_bootp",
+        f"set root=(http,{server_of(configuration)})",
+        f"configfile {urlsplit(configuration.text).path}",
+        "echo 'GRUB: the configuration cannot be fetched; starting anew'",
+        f"sleep {_RETRY_SECONDS}",
+        "reboot",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def server_of(url: BootUrl) -> str:
+    """The server of a URL, as GRUB 2.06 writes it. Raises BadRecipe where its http module cannot speak to it."""
+    if url.scheme != "http":
+        raise BadRecipe("GRUB: speaks no TLS: what it fetches needs an http:// URL", hint="boot a composed .iso")
+    if isinstance(url.address, ipaddress.IPv6Address):
+        raise BadRecipe("GRUB: asks DHCPv4 for its address: what it fetches needs an IPv4 address or a name")
+    if urlsplit(url.text).query:
+        raise BadRecipe("GRUB: what it fetches needs a URL without a query")
+    return urlsplit(url.text).netloc
 
 
 def _quoted(word: str) -> str:

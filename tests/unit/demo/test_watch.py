@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from ironic_httpboot.demo.watch import LIMITS, Watch, last_lines
+from ironic_httpboot.emulator.console import NO_SIZE
 from ironic_httpboot.errors import BootFailed
 from ironic_httpboot.events import Event, Failed, Reached, Stage, Transfer
 
@@ -22,14 +23,14 @@ def failed(reason: str, *, final: bool) -> Failed:
     return Failed(at=0, machine="node-1", reason=reason, final=final)
 
 
-def transfer(method: str, sent_bytes: int = 9, *, finished: bool = True) -> Transfer:
+def transfer(method: str, sent_bytes: int = 9, *, finished: bool = True, status: int = 200) -> Transfer:
     return Transfer(
         at=0,
         machine="node-1",
         peer="192.0.2.7",
         method=method,
         path="/…/x.iso",
-        status=200,
+        status=status,
         range=None,
         sent_bytes=sent_bytes,
         total_bytes=9,
@@ -99,3 +100,21 @@ async def test_events_may_come_from_another_thread() -> None:
 
 def test_a_console_that_is_not_there_has_no_last_lines(tmp_path: Path) -> None:
     assert last_lines(tmp_path / "none") == []
+
+
+@pytest.mark.parametrize(
+    ("before", "said"),
+    [
+        ([], "the machine has no address, and no HEAD request came: no DHCP offer was accepted"),
+        ([reached(Stage.LEASE)], "the machine has an address, but no HEAD request came"),
+        ([reached(Stage.LEASE), transfer("HEAD", 0, status=404)], "the server answered the HEAD request with 404"),
+        ([reached(Stage.LEASE), transfer("HEAD", 0)], "its Content-Type and the URL's suffix are no boot image's"),
+    ],
+)
+async def test_why_a_size_was_not_learnt_is_told_by_what_the_server_saw(before: list[Event], said: str) -> None:
+    watch = Watch("node-1", {Stage.VERDICT: 5})
+    for event in (*before, failed(NO_SIZE, final=True)):
+        watch.hear(event)
+    with pytest.raises(BootFailed) as caught:
+        await watch.until(Stage.VERDICT)
+    assert said in caught.value.message

@@ -35,7 +35,11 @@ def test_a_line_shows_the_stage_that_is_reached(line: str, stage: Stage, detail:
     ("line", "said", "final"),
     [
         ("  Error: Server response timeout.", "no DHCP server made an offer", False),
-        ("  Error: Could not retrieve NBP file size from HTTP server.", "HEAD request did not succeed", False),
+        (
+            "  Error: Could not retrieve NBP file size from HTTP server.",
+            "DHCP gave no address, or the HEAD request did not",
+            False,
+        ),
         ("  Error: Unexpected network error.", "broke off", False),
         ("HTTP ERROR: Resource Redirected.", "never follows", False),
         ("Client Error: 404", "answered 404", False),

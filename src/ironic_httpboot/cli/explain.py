@@ -1,0 +1,99 @@
+"""`httpboot explain`: why firmware takes one offer of a capture, and none of the others."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+import typer
+
+from ironic_httpboot.cli import output
+from ironic_httpboot.dhcp import capture
+from ironic_httpboot.dhcp.explain import Attempt
+from ironic_httpboot.dhcp.explain import explain as explained
+from ironic_httpboot.dhcp.firmware import Rule
+from ironic_httpboot.errors import BadUrl, InputError, MalformedMessage
+from ironic_httpboot.model import BootUrl
+
+
+def explain(
+    file: Annotated[Path, typer.Argument(help="A capture, pcap or pcapng.", metavar="CAPTURE")],
+    as_json: output.AsJson = False,
+) -> None:
+    """Say what each machine asked, who offered what, which offer firmware takes, and why each other is passed over.
+
+    Example: tcpdump -i br0 -w boot.pcap 'udp port 67 or 68 or 546 or 547'; httpboot explain boot.pcap
+    """
+    try:
+        attempts = explained(capture.read(file.read_bytes()))
+    except OSError as error:
+        raise InputError(f"{file}: read → {error.strerror}") from error
+    except MalformedMessage as error:
+        raise InputError(f"{file}: {error.message}") from error
+    if as_json:
+        output.print_json({"attempts": [_as_data(each) for each in attempts]})
+        return
+    if not attempts:
+        output.out.print("no machine asked for an HTTP boot (vendor class HTTPClient) in this capture")
+    for attempt in attempts:
+        for line in _lines(attempt):
+            output.out.print(line, markup=False)
+
+
+def _lines(attempt: Attempt) -> list[str]:
+    lines = [f"{attempt.machine} asked by DHCPv{attempt.family} as {attempt.asked}"]
+    if not attempt.choice.verdicts:
+        lines.append("  no offer came: the firmware says “Server response timeout”")
+    for verdict in attempt.choice.verdicts:
+        offer = verdict.offer
+        what = offer.category.value if offer.category else "nothing that firmware reads"
+        lines.append(f"  {offer.server} offered: {what}{f'; {_shown(offer.url)}' if offer.url else ''}")
+        if verdict.rule is None:
+            lines.append("    taken" if offer.flaw is None else f"    taken, but {offer.flaw.reason}")
+        else:
+            lines.append(f"    passed over: {verdict.rule.reason}")
+            lines.append(f"      remedy: {verdict.rule.remedy} ({verdict.rule.evidence})")
+    if attempt.choice.rank is not None:
+        lines.append(f"  → boots {_shown(attempt.choice.url)} (choice {attempt.choice.rank} of the firmware's order)")
+        lines += [f"    but: {each}" for each in attempt.choice.concerns]
+    elif any(verdict.rule is Rule.LIFETIMES for verdict in attempt.choice.verdicts):
+        lines.append("  → boots nothing, and goes no further")
+    elif attempt.choice.verdicts:
+        lines.append("  → boots nothing: the firmware says “Server response timeout”")
+    return lines
+
+
+def _shown(url: str | None) -> str:
+    """A URL without what may be secret."""
+    if url is None:
+        return "no URL"
+    try:
+        return BootUrl.parse(url).redacted
+    except BadUrl:
+        return f"{urlsplit(url).scheme or '?'}://… (cannot be read)" if url.isascii() and "[" not in url else "no URL"
+
+
+def _as_data(attempt: Attempt) -> dict[str, Any]:
+    return {
+        "machine": attempt.machine,
+        "family": attempt.family,
+        "asked": attempt.asked,
+        "at": attempt.at,
+        "accepted": attempt.accepted,
+        "rank": attempt.choice.rank,
+        "url": _shown(attempt.choice.url) if attempt.choice.url else None,
+        "concerns": attempt.choice.concerns,
+        "offers": [
+            {
+                "server": each.offer.server,
+                "category": each.offer.category.name if each.offer.category else None,
+                "url": _shown(each.offer.url) if each.offer.url else None,
+                "taken": each.rule is None,
+                "rule": each.rule.name if each.rule else None,
+                "reason": each.rule.reason if each.rule else None,
+                "remedy": each.rule.remedy if each.rule else None,
+            }
+            for each in attempt.choice.verdicts
+        ],
+    }

@@ -1,0 +1,99 @@
+"""`httpboot export`: the same machines and URLs as configuration for another DHCP server."""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ironic_httpboot import config
+from ironic_httpboot.cli import output
+from ironic_httpboot.dhcp import export as exported
+from ironic_httpboot.dhcp.policy import SERVER_MARK, Subnet
+from ironic_httpboot.errors import BadConfig
+
+
+class Server(Enum):
+    """For whom. kea4 and kea6 are two programs with a file each."""
+
+    DNSMASQ = "dnsmasq"
+    KEA4 = "kea4"
+    KEA6 = "kea6"
+    ISC = "isc"
+    NEUTRON = "neutron"
+    NEUTRON_JSON = "neutron-json"
+
+
+def export(
+    server: Annotated[Server, typer.Argument(help="For whom to write.")],
+    configuration: Annotated[
+        Path, typer.Option("-c", "--config", help="The TOML file of `httpboot serve`.", metavar="FILE")
+    ],
+) -> None:
+    """Write configuration for the DHCP server that you keep: the same machines, the same URLs.
+
+    The text holds the URLs as they are, with what may be secret. Example: httpboot export kea6 -c httpboot.toml
+    """
+    site = _site(configuration, config.read(configuration, config.ServeFile))
+    for concern in exported.check(site):
+        output.err.print(f"warning: {concern}", markup=False)
+    text = {
+        Server.DNSMASQ: lambda: exported.dnsmasq(site),
+        Server.KEA4: lambda: exported.kea(site, 4),
+        Server.KEA6: lambda: exported.kea(site, 6),
+        Server.ISC: lambda: exported.isc(site),
+        Server.NEUTRON: lambda: exported.neutron(site),
+        Server.NEUTRON_JSON: lambda: exported.neutron_json(site),
+    }[server]()
+    typer.echo(text, nl=False)
+
+
+def _site(path: Path, file: config.ServeFile) -> exported.Site:
+    if file.dhcp is None:
+        raise BadConfig(f"{path}: has no [dhcp]: there is nothing to export")
+    return exported.Site(
+        interface=file.dhcp.interfaces[0],
+        subnets=tuple(
+            Subnet(
+                network=each.network,
+                ranges=tuple(each.ranges),
+                router=each.router,
+                dns=each.dns,
+                domain=each.domain,
+                lease_seconds=each.lease_seconds,
+            )
+            for each in file.subnet
+        ),
+        hosts=tuple(
+            _host(path, file.dhcp, each, each.name or f"machine-{number}")
+            for number, each in enumerate(file.machine, 1)
+        ),
+    )
+
+
+def _host(path: Path, dhcp: config.DhcpTable, machine: config.BootedMachineTable, name: str) -> exported.Host:
+    if machine.mac is None:
+        raise BadConfig(f"{path}: machine {name}: has no mac, by which other servers know it", hint="add mac")
+    if machine.kernel is not None:
+        raise BadConfig(
+            f"{path}: machine {name}: its image is composed when `httpboot serve` starts, under a new URL each time",
+            hint="compose the image, serve it, and give its url",
+        )
+    url = machine.url or dhcp.loaders.get(machine.arch.value) or dhcp.url
+    script = machine.script or dhcp.script
+    if SERVER_MARK in (url or "") + (script or ""):
+        raise BadConfig(
+            f"{path}: machine {name}: its URL holds {SERVER_MARK}, which only `httpboot serve` fills in",
+            hint="write the address",
+        )
+    return exported.Host(
+        name=name,
+        mac=machine.mac,
+        duid=machine.duid or "",
+        url4=url if url and exported.fits(url, 4) else None,
+        url6=url if url and exported.fits(url, 6) else None,
+        script=script,
+        addresses=machine.addresses,
+    )

@@ -1,0 +1,290 @@
+"""The same answers as configuration for others: dnsmasq, Kea, ISC dhcpd and Neutron.
+
+Knows how each of them is told what firmware wants (see `firmware`). Refuses to know files: text is returned. URLs
+stand in it as they are, with what may be secret.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv6Address
+from typing import Any
+
+from ironic_httpboot.dhcp.message6 import http_client_class
+from ironic_httpboot.dhcp.policy import Address, Subnet
+from ironic_httpboot.errors import InputError
+
+_BOOT4 = {"name": "boot-file-name", "always-send": True}
+_CLASS4 = {"name": "vendor-class-identifier", "data": "HTTPClient", "always-send": True}
+_BOOT6 = {"name": "bootfile-url", "always-send": True}
+_CLASS6 = {
+    "code": 16,
+    "space": "dhcp6",
+    "csv-format": False,
+    "always-send": True,
+    "data": http_client_class(b"HTTPClient").hex().upper(),
+}
+_IPXE_TEST4 = "option[77].hex == 0x69505845"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Host:
+    """One machine. url4, url6, script: what it boots over each family, and what an iPXE is told; None for nothing."""
+
+    name: str
+    mac: str
+    duid: str = ""
+    url4: str | None = field(default=None, repr=False)
+    url6: str | None = field(default=None, repr=False)
+    script: str | None = field(default=None, repr=False)
+    addresses: tuple[Address, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """What is exported. interface: where the server is to listen."""
+
+    interface: str
+    subnets: tuple[Subnet, ...]
+    hosts: tuple[Host, ...]
+
+
+def dnsmasq(site: Site) -> str:
+    """Text for dnsmasq's --conf-file."""
+    lines = [
+        "# HTTP boot for dnsmasq 2.86 or newer. Test it with: dnsmasq --test --conf-file=THIS",
+        f"interface={site.interface}",
+        "bind-interfaces",
+        "# An iPXE that firmware has fetched asks again; it gets the script.",
+        "dhcp-userclass=set:script,iPXE",
+        "# What asks as HTTPClient is firmware; without this, others would get option 60 too.",
+        "dhcp-vendorclass=set:http,HTTPClient",
+    ]
+    for subnet in site.subnets:
+        for first, last in subnet.ranges:
+            length = f",{subnet.network.prefixlen}" if subnet.network.version == 6 else f",{subnet.network.netmask}"
+            lines.append(f"dhcp-range={first},{last}{length},{subnet.lease_seconds}")
+        if subnet.router:
+            lines.append(f"dhcp-option=3,{subnet.router}")
+        if subnet.dns:
+            option = "option6:dns-server" if subnet.network.version == 6 else "6"
+            dns = ",".join(f"[{each}]" if each.version == 6 else str(each) for each in subnet.dns)
+            lines.append(f"dhcp-option={option},{dns}")
+    if any(host.url6 for host in site.hosts):
+        lines += [
+            "# DHCPv6: firmware wants option 16 with HTTPClient in its bytes 6 to 15. dnsmasq sends text there and no",
+            "# enterprise number, so six zeros take its place. WARNING: this is not the form that RFC 8415 demands.",
+            "# UEFI firmware takes it; other clients may not. Kea can send the right form.",
+            "dhcp-option-force=tag:http6,option6:16,0000HTTPClient",
+        ]
+    for host in site.hosts:
+        lines += ["", f"# {host.name}", *_dnsmasq_host(host)]
+    return "\n".join([*lines, ""])
+
+
+def _dnsmasq_host(host: Host) -> Iterator[str]:
+    tag = f"host-{host.name}"
+    tags = f"set:{tag},set:http6" if host.url6 else f"set:{tag}"
+    addresses = "".join(f",[{each}]" if each.version == 6 else f",{each}" for each in host.addresses)
+    yield f"dhcp-host={host.mac},{tags}{addresses}"
+    if host.duid:
+        yield f"dhcp-host=id:{host.duid},{tags}{addresses}"
+    if host.url4:
+        yield f"dhcp-option-force=tag:{tag},tag:http,tag:!script,60,HTTPClient"
+        yield f"dhcp-option-force=tag:{tag},tag:http,tag:!script,67,{host.url4}"
+    if host.script:
+        yield f"dhcp-option-force=tag:{tag},tag:script,67,{host.script}"
+    if host.url6:
+        yield f'dhcp-option-force=tag:{tag},option6:59,"{host.url6}"'
+
+
+def kea(site: Site, version: int) -> str:
+    """JSON for kea-dhcp4 or kea-dhcp6 (2.2 or newer). version: 4 or 6."""
+    if version not in (4, 6):
+        raise InputError(f"Kea for IP version {version}: there is none")
+    name = f"Dhcp{version}"
+    subnets = [each for each in site.subnets if each.network.version == version]
+    content: dict[str, Any] = {
+        "interfaces-config": {"interfaces": [site.interface]},
+        "lease-database": {"type": "memfile", "persist": True, "lfc-interval": 3600},
+        "host-reservation-identifiers": ["hw-address"] if version == 4 else ["duid"],
+        "client-classes": [_kea_http(version), *_kea_boots(site, version)],
+        f"subnet{version}": [_kea_subnet(each, site, number) for number, each in enumerate(subnets, 1)],
+    }
+    text = json.dumps({name: content}, indent=2)
+    head = (
+        f"// HTTP boot for kea-dhcp{version}. Test it with: kea-dhcp{version} -t THIS\n"
+        "// Classes tell firmware (HTTPClient) from the iPXE that it has fetched; each host names what it boots.\n"
+    )
+    if version == 6:
+        head += '// Option 16 is enterprise 343 and "HTTPClient": without it firmware drops the URL in option 59.\n'
+    return f"{head}{text}\n"
+
+
+def _kea_http(version: int) -> dict[str, Any]:
+    place = "option[60].hex,0,10" if version == 4 else "option[16].hex,6,10"
+    return {"name": "http", "test": f"substring({place}) == 'HTTPClient'"}
+
+
+def _kea_boots(site: Site, version: int) -> list[dict[str, Any]]:
+    """A class for each machine, and not options of its reservation: those would also go to an iPXE or a system."""
+    classes = []
+    for host in site.hosts:
+        known = f"hexstring(pkt4.mac, ':') == '{host.mac}'" if version == 4 else _known6(host)
+        url = host.url4 if version == 4 else host.url6
+        if url:
+            options = [_BOOT4, _CLASS4] if version == 4 else [_BOOT6, _CLASS6]
+            data = [{"data": url, **options[0]}, options[1]]
+            classes.append({"name": f"boot-{host.name}", "test": f"{known} and member('http')", "option-data": data})
+        if host.script and version == 4:
+            data = [{"data": host.script, **_BOOT4}]
+            classes.append({"name": f"script-{host.name}", "test": f"{known} and {_IPXE_TEST4}", "option-data": data})
+    return classes
+
+
+def _known6(host: Host) -> str:
+    """By DUID; else by the link-local address that UEFI makes of the MAC, as Kea 2.2 does not find a MAC in it."""
+    if host.duid:
+        return f"option[1].hex == 0x{host.duid.replace(':', '')}"
+    address = link_local(host.mac)
+    return f"(pkt.src == {address} or relay6[0].peeraddr == {address})"
+
+
+def link_local(mac: str) -> IPv6Address:
+    """The link-local address that is made of a MAC address (RFC 4291, appendix A)."""
+    octets = bytes.fromhex(mac.replace(":", ""))
+    return IPv6Address(b"\xfe\x80" + bytes(6) + bytes((octets[0] ^ 2, *octets[1:3], 0xFF, 0xFE, *octets[3:])))
+
+
+def _kea_subnet(subnet: Subnet, site: Site, number: int) -> dict[str, Any]:
+    version = subnet.network.version
+    options = []
+    if subnet.router and version == 4:
+        options.append({"name": "routers", "data": str(subnet.router)})
+    if subnet.dns:
+        name = "domain-name-servers" if version == 4 else "dns-servers"
+        options.append({"name": name, "data": ", ".join(map(str, subnet.dns))})
+    content: dict[str, Any] = {
+        "id": number,
+        "subnet": str(subnet.network),
+        "valid-lifetime": subnet.lease_seconds,
+        "pools": [{"pool": f"{first} - {last}"} for first, last in subnet.ranges],
+        "option-data": options,
+        "reservations": _kea_reservations(site, subnet),
+    }
+    if version == 6:
+        # Firmware hangs where the preferred lifetime exceeds the valid one.
+        content |= {"interface": site.interface, "preferred-lifetime": subnet.lease_seconds}
+    return content
+
+
+def _kea_reservations(site: Site, subnet: Subnet) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    for host in site.hosts:
+        addresses = [str(each) for each in host.addresses if subnet.holds(each)]
+        if subnet.network.version == 4 and addresses:
+            found.append({"hw-address": host.mac, "hostname": host.name, "ip-address": addresses[0]})
+        elif addresses and host.duid:
+            found.append({"duid": host.duid, "hostname": host.name, "ip-addresses": addresses})
+    return found
+
+
+def isc(site: Site) -> str:
+    """Text for ISC dhcpd, DHCPv4."""
+    lines = [
+        "# HTTP boot for ISC dhcpd 4.4, DHCPv4. Test it with: dhcpd -t -cf THIS",
+        'class "http" {',
+        '  match if substring(option vendor-class-identifier, 0, 10) = "HTTPClient";',
+        "  # Without option 60 in the answer firmware ignores the URL.",
+        '  option vendor-class-identifier "HTTPClient";',
+        "}",
+    ]
+    for subnet in site.subnets:
+        if subnet.network.version != 4:
+            continue
+        lines.append(f"subnet {subnet.network.network_address} netmask {subnet.network.netmask} {{")
+        lines += [f"  range {first} {last};" for first, last in subnet.ranges]
+        lines += [f"  option routers {subnet.router};"] if subnet.router else []
+        lines += [f"  option domain-name-servers {', '.join(map(str, subnet.dns))};"] if subnet.dns else []
+        lines += [f"  default-lease-time {subnet.lease_seconds};", f"  max-lease-time {subnet.lease_seconds};", "}"]
+    for host in site.hosts:
+        lines += [f"host {host.name} {{", f"  hardware ethernet {host.mac};"]
+        lines += [f"  fixed-address {each};" for each in host.addresses if isinstance(each, IPv4Address)][:1]
+        if host.script:
+            lines += [
+                '  if option user-class = "iPXE" {',
+                f"    option bootfile-name {json.dumps(host.script)};",
+                "  } else",
+            ]
+        if host.url4:
+            lines += ['  if substring(option vendor-class-identifier, 0, 10) = "HTTPClient" {']
+            lines += [f"    option bootfile-name {json.dumps(host.url4)};", "  }"]
+        elif host.script:
+            lines[-1] = "  }"
+        lines.append("}")
+    return "\n".join([*lines, ""])
+
+
+def neutron(site: Site) -> str:
+    """Shell commands for the openstack client: extra_dhcp_opts of each machine's port, found by its MAC."""
+    lines = [
+        "# HTTP boot by Neutron's own DHCP agent (dnsmasq). Each port is found by its MAC address.",
+        "# DHCPv6: option 16 is written as dnsmasq's trick demands, which UEFI firmware takes and RFC 8415 does not.",
+    ]
+    for host in site.hosts:
+        port = f'"$(openstack port list --mac-address {host.mac} -f value -c ID)"'
+        lines.append(f"# {host.name}")
+        for option in _neutron_options(host):
+            given = f"name={option['opt_name']},value={option['opt_value']},ip-version={option['ip_version']}"
+            lines.append(f"openstack port set --extra-dhcp-option {shlex.quote(given)} {port}")
+    return "\n".join([*lines, ""])
+
+
+def neutron_json(site: Site) -> str:
+    """The same as JSON: MAC → extra_dhcp_opts, for a PUT to /v2.0/ports/ID."""
+    ports = [{"mac_address": host.mac, "extra_dhcp_opts": list(_neutron_options(host))} for host in site.hosts]
+    return json.dumps({"ports": ports}, indent=2) + "\n"
+
+
+def _neutron_options(host: Host) -> Iterator[dict[str, str]]:
+    def option(name: str, value: str, version: str) -> dict[str, str]:
+        return {"opt_name": name, "opt_value": value, "ip_version": version}
+
+    if host.url4:
+        yield option("60", "HTTPClient", "4")
+        yield option("67", host.url4, "4")
+    if host.script:
+        yield option("tag:ipxe,67", host.script, "4")
+    if host.url6:
+        yield option("59", host.url6, "6")
+        yield option("16", "0000HTTPClient", "6")
+
+
+def check(site: Site) -> Sequence[str]:
+    """What the exported configuration cannot do, in words."""
+    found = [f"{host.name}: has no URL of either family" for host in site.hosts if not (host.url4 or host.url6)]
+    found += [
+        f"{host.name}: has no duid, by which Kea would know it: its IPv6 address is not reserved there"
+        for host in site.hosts
+        if not host.duid and any(each.version == 6 for each in host.addresses)
+    ]
+    families = {subnet.network.version for subnet in site.subnets if subnet.ranges}
+    for version, kind in ((4, "url4"), (6, "url6")):
+        if version not in families and any(getattr(host, kind) for host in site.hosts):
+            found.append(f"no [[subnet]] of IPv{version} has a range: its machines get no address from this server")
+    return found
+
+
+def fits(url: str, version: int) -> bool:
+    """Whether a URL may be offered over a family: a literal address must be of that family."""
+    host = url.split("//", 1)[-1].split("/", 1)[0]
+    if host.startswith("["):
+        return version == 6
+    try:
+        IPv4Address(host.rsplit(":", 1)[0])
+    except ValueError:
+        return True
+    return version == 4

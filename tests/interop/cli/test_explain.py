@@ -1,0 +1,46 @@
+"""`httpboot explain` on captures of real firmware, in words and as JSON, and on files that are no captures."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from kit.commands import httpboot
+from kit.judges import judge
+
+CAPTURE = Path(__file__).parents[2] / "golden" / "dhcp" / "ovmf-ignores-offers.pcap"
+
+
+def test_it_says_in_words_why_each_offer_is_ignored() -> None:
+    said = httpboot("explain", CAPTURE)
+    assert "asked by DHCPv4 as HTTPClient:Arch:00016:UNDI:003000" in said
+    assert "passed over: it has a URL and no option 60 that begins with HTTPClient: the URL does not count" in said
+    assert "→ boots nothing: the firmware says “Server response timeout”" in said
+    assert "/secret/" not in said
+
+
+def test_json_says_the_same_and_no_secret() -> None:
+    said = httpboot("explain", "--json", CAPTURE)
+    offers = [offer for attempt in json.loads(said)["attempts"] for offer in attempt["offers"]]
+    assert {offer["rule"] for offer in offers} == {"NO_CLASS4", "NO_DNS", "NO_CLASS6", "BAD_CLASS6"}
+    assert "secret" not in said
+
+
+def test_wireshark_counts_the_same_offers_and_its_pcapng_is_read_as_well(tmp_path: Path) -> None:
+    copy = tmp_path / "copy.pcapng"
+    judge("editcap", "-F", "pcapng", CAPTURE, copy)
+    assert httpboot("explain", copy) == httpboot("explain", CAPTURE)
+    machines = judge("tshark", "-r", CAPTURE, "-Y", "dhcp.option.dhcp == 1", "-T", "fields", "-e", "dhcp.hw.mac_addr")
+    told = {each["machine"] for each in json.loads(httpboot("explain", "--json", CAPTURE))["attempts"]}
+    assert set(machines.decode().split()) <= told
+
+
+def test_what_is_no_capture_or_is_cut_short_is_refused_by_name(tmp_path: Path) -> None:
+    cut = tmp_path / "cut.pcap"
+    cut.write_bytes(CAPTURE.read_bytes()[:-3])
+    assert "cut.pcap: capture: packet at offset" in httpboot("explain", cut, code=2)
+    assert "is neither pcap nor pcapng" in httpboot("explain", Path(__file__), code=2)
+    assert "read → No such file or directory" in httpboot("explain", tmp_path / "none", code=2)
+    empty = tmp_path / "empty.pcap"
+    empty.write_bytes(CAPTURE.read_bytes()[:24])
+    assert "no machine asked for an HTTP boot" in httpboot("explain", empty)
