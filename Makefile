@@ -40,5 +40,5 @@ docs: setup-test ## Check that the examples in docs/ do what they say
 	$(BIN)/pytest tests/test_docs.py
 
 clean: ## Remove what setup and tests made in this folder (not the cache of unpacked packages)
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache test-results
+	rm -rf .venv .venv-neutron .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache test-results
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

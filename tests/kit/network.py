@@ -72,8 +72,8 @@ class Program:
 class Namespace:
     """One host of a network. Use `namespace`, which removes it."""
 
-    def __init__(self) -> None:
-        self.name = f"httpboot-{os.getpid()}-{next(_NUMBERS)}"
+    def __init__(self, name: str = "") -> None:
+        self.name = name or f"httpboot-{os.getpid()}-{next(_NUMBERS)}"
         self._programs: list[Program] = []
         judge("ip", "netns", "add", self.name)
         self.run("ip", "link", "set", "lo", "up")
@@ -142,9 +142,9 @@ class Namespace:
 
 
 @contextmanager
-def namespace(*, bridge: tuple[str, ...] = ()) -> Iterator[Namespace]:
-    """A host, with a switch where addresses for it are given."""
-    host = Namespace()
+def namespace(*, bridge: tuple[str, ...] = (), name: str = "") -> Iterator[Namespace]:
+    """A host, with a switch where addresses for it are given. name: where another program must find it by that."""
+    host = Namespace(name)
     try:
         if bridge:
             host.bridge(*bridge)
