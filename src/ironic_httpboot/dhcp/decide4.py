@@ -30,7 +30,6 @@ from ironic_httpboot.dhcp.leases import Leases
 from ironic_httpboot.dhcp.message4 import (
     UNSPECIFIED,
     Message4,
-    addresses,
     fitted,
     pack_addresses,
     suboptions,
@@ -324,7 +323,7 @@ def _destination(message: Message4) -> tuple[IPv4Address, int]:
 
 def _wanted(message: Message4) -> int | None:
     data = message.by_code.get(Option4.REQUESTED_ADDRESS, b"")
-    return int(addresses(data)[0]) if len(data) == 4 else None
+    return int.from_bytes(data) if len(data) == 4 else None
 
 
 def _lease_seconds(question: _Question) -> int:

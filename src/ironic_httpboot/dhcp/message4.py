@@ -67,7 +67,7 @@ class Message4:
     by_code: Mapping[int, bytes] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        joined = dict[int, bytes](self.options)
+        joined: dict[int, bytes] = dict(self.options)
         if len(joined) < len(self.options):
             joined = {}
             _join(self.options, joined)
