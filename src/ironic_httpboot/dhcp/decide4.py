@@ -27,7 +27,14 @@ from ironic_httpboot.dhcp.iana import (
     RelaySuboption,
 )
 from ironic_httpboot.dhcp.leases import Leases
-from ironic_httpboot.dhcp.message4 import UNSPECIFIED, Message4, addresses, pack_addresses, suboptions, with_options
+from ironic_httpboot.dhcp.message4 import (
+    UNSPECIFIED,
+    Message4,
+    fitted,
+    pack_addresses,
+    suboptions,
+    with_options,
+)
 from ironic_httpboot.dhcp.policy import Boot, Ignore, Machine, Mode, Policy, Subnet
 from ironic_httpboot.errors import MalformedMessage
 
@@ -241,6 +248,10 @@ def _answer(question: _Question, kind: Kind4, yiaddr: IPv4Address) -> Reply4:
         if (machine_id := message.by_code.get(Option4.MACHINE_ID)) is not None:
             options[Option4.MACHINE_ID] = machine_id
     options |= _echoed(message)
+    largest = message.by_code.get(Option4.LARGEST_MESSAGE, b"")
+    # The client counts IP and UDP header as well (RFC 2132 §9.10).
+    room = max(int.from_bytes(largest) - 28 if len(largest) == 2 else 0, 548)
+    pieces, end = fitted(options, room) or ((), b"")
     answer = Message4(
         op=Op.REPLY,
         xid=message.xid,
@@ -252,16 +263,14 @@ def _answer(question: _Question, kind: Kind4, yiaddr: IPv4Address) -> Reply4:
         siaddr=question.server if url is not None else UNSPECIFIED,
         giaddr=message.giaddr,
         chaddr=message.chaddr,
-        options=(),
+        options=pieces,
+        end=end,
     )
-    largest = message.by_code.get(Option4.LARGEST_MESSAGE, b"")
-    # The client counts IP and UDP header as well (RFC 2132 §9.10).
-    room = int.from_bytes(largest) - 28 if len(largest) == 2 else 0
     address, port = _destination(message)
     return Reply4(
         address=address,
         port=port,
-        message=with_options(answer, options, max(room, 548)),
+        message=answer if pieces else with_options(answer, options, room),
         kind=kind,
         client=question.client,
         machine=question.machine,
@@ -314,7 +323,7 @@ def _destination(message: Message4) -> tuple[IPv4Address, int]:
 
 def _wanted(message: Message4) -> int | None:
     data = message.by_code.get(Option4.REQUESTED_ADDRESS, b"")
-    return int(addresses(data)[0]) if len(data) == 4 else None
+    return int.from_bytes(data) if len(data) == 4 else None
 
 
 def _lease_seconds(question: _Question) -> int:

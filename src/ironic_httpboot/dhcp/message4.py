@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import struct
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from ipaddress import IPv4Address
 from typing import NamedTuple
 
@@ -33,6 +34,10 @@ class Option(NamedTuple):
 
     code: int
     data: bytes
+
+
+_option: Callable[[tuple[int, bytes]], Option] = partial(tuple.__new__, Option)
+"""An option from a pair, at a third of the price of naming its parts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,8 +67,10 @@ class Message4:
     by_code: Mapping[int, bytes] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        joined: dict[int, bytes] = {}
-        _join(self.options, joined)
+        joined: dict[int, bytes] = dict(self.options)
+        if len(joined) < len(self.options):
+            joined = {}
+            _join(self.options, joined)
         overload = joined.get(Option4.OVERLOAD)
         if overload:
             # RFC 3396 §5: the options field first, then file, then sname.
@@ -165,12 +172,15 @@ def with_options(message: Message4, options: Mapping[int, bytes], largest_bytes:
     Data over 255 bytes is split. What does not fit into largest_bytes goes on in `file` and `sname` where these are
     empty (52); should there still be too much, the message is longer than asked for, since no part may be left out.
     """
-    pieces = [piece for code, data in options.items() for piece in split(code, data)]
-    room = max(largest_bytes, SMALLEST_BYTES) - _HEADER.size - len(_END)
-    if _size(pieces) > room:
-        message, pieces = _overloaded(message, options, room)
-    written = _HEADER.size + _size(pieces) + len(_END)
-    end = _END + bytes(max(0, SMALLEST_BYTES - written))
+    fitting = fitted(options, largest_bytes)
+    if fitting is not None:
+        pieces, end = fitting
+    else:
+        room = max(largest_bytes, SMALLEST_BYTES) - _HEADER.size - len(_END)
+        split_up = [piece for code, data in options.items() for piece in split(code, data)]
+        if _size(split_up) > room:
+            message, split_up = _overloaded(message, options, room)
+        pieces, end = tuple(split_up), _end_behind(_size(split_up))
     # Not dataclasses.replace, which costs as much as all the rest of this.
     return Message4(
         op=message.op,
@@ -187,9 +197,26 @@ def with_options(message: Message4, options: Mapping[int, bytes], largest_bytes:
         chaddr=message.chaddr,
         sname=message.sname,
         file=message.file,
-        options=tuple(pieces),
+        options=pieces,
         end=end,
     )
+
+
+def fitted(options: Mapping[int, bytes], largest_bytes: int = _DEFAULT_ROOM) -> tuple[tuple[Option, ...], bytes] | None:
+    """Options and end of a message where none is to be split or put elsewhere, as in nearly every one; else None."""
+    lengths = [len(data) for data in options.values()]
+    size = sum(lengths) + 2 * len(lengths)
+    if (
+        size + _HEADER.size + len(_END) > max(largest_bytes, SMALLEST_BYTES)
+        or max(lengths, default=0) > _LONGEST_OPTION
+    ):
+        return None
+    return tuple(map(_option, options.items())), _end_behind(size)
+
+
+def _end_behind(size: int) -> bytes:
+    """END, padded to what relays demand. size: of the options before it."""
+    return _END.ljust(SMALLEST_BYTES - _HEADER.size - size, b"\0")
 
 
 def split(code: int, data: bytes) -> tuple[Option, ...]:
@@ -268,7 +295,7 @@ def _read_options(data: bytes, at: int, area: str) -> tuple[tuple[Option, ...], 
         end = at + 2 + data[at + 1] if at + 1 < size else size + 1
         if end > size:
             raise MalformedMessage(f"DHCPv4 option {code} at offset {at} of {area}: runs over the end at {size}")
-        found.append(Option(code, data[at + 2 : end]))
+        found.append(_option((code, data[at + 2 : end])))
         at = end
     return tuple(found), at
 
