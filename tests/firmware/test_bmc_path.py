@@ -64,7 +64,7 @@ async def test_shim_and_grub_boot_once_and_linux_reads_every_file_from_the_ram_d
         await asyncio.to_thread(_power_on, lab)
         await until(
             lambda: "Start PXE over IPv4" in lab.console("node-1")[len(console) :],
-            seconds=90,
+            seconds=180,
             what="the firmware goes its own way",
         )
         assert len(lab.requests("node-1")) == seen
@@ -108,7 +108,7 @@ async def test_a_persistent_override_boots_the_url_again_until_it_is_taken_back(
         await lab.ask("node-1", image.url, persistent=True)
         await until(
             lambda: lab.console("node-1").count("verdict pass") == 2,
-            seconds=120,
+            seconds=240,
             what="the guest resets the machine, and the firmware fetches the image again",
         )
         assert [each.method for each in lab.requests("node-1")] == ["HEAD", "GET"] * 2

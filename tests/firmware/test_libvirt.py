@@ -37,7 +37,7 @@ async def test_a_domain_boots_the_url_once_and_then_goes_its_own_way(tmp_path: P
             assert hardware.state.override.enabled is Enabled.DISABLED, "Once was consumed"
             await until(
                 lambda: "Start PXE over IPv4" in lab.console("node-1")[len(console) :],
-                seconds=90,
+                seconds=180,
                 what="the firmware goes its own way after the guest's reset",
             )
             assert len(lab.requests("node-1")) == 2
@@ -82,7 +82,7 @@ def _kill_and_find_again(libvirt: Libvirt, folder: Path, url: str) -> None:
         bmc = second.until(r"BMC at (\S+)/redfish/v1;")[1]
         assert _system(bmc)["PowerState"] == "On"
         assert _system(bmc)["Boot"]["HttpBootUri"] == url
-        second.until("verdict: pass", seconds=120)
+        second.until("verdict: pass", seconds=240)
         assert _system(bmc)["Boot"]["BootSourceOverrideEnabled"] == "Disabled", "Once was consumed"
         httpboot("clear", "--bmc", bmc)
         second.process.send_signal(signal.SIGKILL)

@@ -55,14 +55,14 @@ async def test_sushy_boots_a_url_and_the_dmtfs_tools_one_over_https_for_which_th
             seen = len(lab.console("dmtf"))
             await _ask_by_dmtf(lab, url)
             refused = 'failed to load Boot0900 "HTTP boot (BMC)"'
-            await until(lambda: refused in lab.console("dmtf")[seen:], seconds=90, what="the firmware trusts nobody")
+            await until(lambda: refused in lab.console("dmtf")[seen:], seconds=180, what="the firmware trusts nobody")
             assert "Could not retrieve NBP file size" in lab.console("dmtf")[seen:]
             assert len(server.requests()) == 2, "without the CA, nothing is fetched"
             assert _authorities(lab, "dmtf") == ""
 
         seen = len(lab.console("dmtf"))
         await _dmtf(lab, "rf_boot_override", "--system", "dmtf", "--target", "Pxe", "--mode", "UEFI", "--reset")
-        await until(lambda: PXE in lab.console("dmtf")[seen:], seconds=90, what="the firmware boots from its NIC")
+        await until(lambda: PXE in lab.console("dmtf")[seen:], seconds=180, what="the firmware boots from its NIC")
         # By its own order it tries the CD drive before, and says that it is empty.
         assert "BdsDxe: failed" not in lab.console("dmtf")[seen:].partition(PXE)[0]
         assert lab.emulator.hardware("dmtf").state.override.enabled.value == "Disabled", "Once was consumed"
@@ -70,7 +70,7 @@ async def test_sushy_boots_a_url_and_the_dmtfs_tools_one_over_https_for_which_th
 
 async def _pass(lab: Lab, name: str, nonce: str) -> None:
     """Wait for the guest's own verdict, and see that it was given on this boot's image."""
-    await until(lambda: "verdict pass" in lab.console(name), seconds=120, what=f"{name}'s guest gives its verdict")
+    await until(lambda: "verdict pass" in lab.console(name), seconds=240, what=f"{name}'s guest gives its verdict")
     assert f"httpboot.nonce={nonce}" in lab.console(name)
 
 

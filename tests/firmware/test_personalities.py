@@ -60,7 +60,7 @@ async def goes_its_own_way(lab: Lab, name: str) -> None:
     settled = len(lab.console(name))
     seen = len(lab.requests(name))
     await asyncio.to_thread(post, lab, f"Systems/{name}/Actions/ComputerSystem.Reset", {"ResetType": "On"})
-    await until(lambda: OWN_WAY in lab.console(name)[settled:], seconds=90, what=f"{name}'s firmware goes its own way")
+    await until(lambda: OWN_WAY in lab.console(name)[settled:], seconds=180, what=f"{name}'s firmware goes its own way")
     state = lab.emulator.hardware(name).state
     assert len(lab.requests(name)) == seen
     assert (state.kept.override.is_set, state.kept.override.uri, state.kept.pending) == (False, "", None)

@@ -72,7 +72,7 @@ def _kill_and_find_again(state: Path, url: str) -> None:
         bmc = second.until(r"BMC at (\S+);")[1]
         assert _system(bmc)["PowerState"] == "On"
         assert _system(bmc)["Boot"]["HttpBootUri"] == url
-        second.until("verdict: pass", seconds=120)
+        second.until("verdict: pass", seconds=240)
         _until(lambda: _system(bmc)["PowerState"] == "Off", seconds=30, what="the guest's power off is noticed")
         assert _system(bmc)["Boot"]["BootSourceOverrideEnabled"] == "Disabled", "Once was consumed"
         assert "verdict pass" in console.read_text()
@@ -129,9 +129,9 @@ def _kill_before_the_reset(state: Path, url: str) -> None:
         assert found["PowerState"] == "Off"
         assert {name: found["Boot"][name] for name in boot} == boot
         judge("curl", "-sSf", "-d", "{}", f"{bmc}/Systems/node-1/Actions/ComputerSystem.Reset")
-        second.until("verdict: pass", seconds=120)
+        second.until("verdict: pass", seconds=240)
         _until(lambda: _system(bmc)["PowerState"] == "Off", seconds=30, what="the guest's power off is noticed")
         assert _system(bmc)["Boot"]["BootSourceOverrideEnabled"] == "Disabled"
         seen = len(console.read_text())
         judge("curl", "-sSf", "-d", "{}", f"{bmc}/Systems/node-1/Actions/ComputerSystem.Reset")
-        _until(lambda: "Start PXE over IPv4" in console.read_text()[seen:], seconds=90, what="the firmware's own way")
+        _until(lambda: "Start PXE over IPv4" in console.read_text()[seen:], seconds=180, what="the firmware's own way")

@@ -22,7 +22,7 @@ async def test_an_image_that_is_inserted_boots_as_cd_once(tmp_path: Path) -> Non
         await asyncio.to_thread(_insert_and_power_on, f"{lab.emulator.url}/redfish/v1/Systems/node-1", address)
         fetched = len(lab.requests("node-1"))
         await until(
-            lambda: "verdict pass" in lab.console("node-1"), seconds=90, what="the guest on the CD gives its verdict"
+            lambda: "verdict pass" in lab.console("node-1"), seconds=180, what="the guest on the CD gives its verdict"
         )
         assert f"httpboot.nonce={image.nonce}" in lab.console("node-1")
         assert '"Cd (BMC)"' in first_start(lab.console("node-1")), "the BMC's entry, not one that firmware made itself"

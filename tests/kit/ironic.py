@@ -295,7 +295,7 @@ class Operator:
         given = {"kernel": f"file://{kernel}", "ramdisk": f"file://{ramdisk}"}
         self.api.update_node(node, instance_info=given)
         more = {"config_drive": config_drive} if config_drive else {}
-        self.provision(node, "active", "active", seconds=120, **more)
+        self.provision(node, "active", "active", seconds=240, **more)
 
 
 @contextmanager
