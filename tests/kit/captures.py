@@ -18,7 +18,7 @@ from kit.judges import judge
 GOLDEN = Path(__file__).parents[1] / "golden" / "dhcp"
 _WANTED = "HTTPBOOT_GOLDEN"
 _INSTALLED = ("qemu-system-x86", "qemu-system-arm", "dnsmasq-base", "isc-dhcp-client", "isc-dhcp-relay")
-_UNPACKED = ("ovmf", "arm64/qemu-efi-aarch64")
+_UNPACKED = ("ovmf", "grub-efi-amd64-bin", "ipxe", "arm64/qemu-efi-aarch64")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
