@@ -138,6 +138,6 @@ class Board:
 
     async def passes(self, provisions: Provisions) -> None:
         """Wait for the guest's own verdict, which must be that everything is what was sent to it."""
-        await self.until(r"httpboot-guest: verdict (?:pass|fail)[^\r\n]*[\r\n]")
+        await self.until(r"httpboot-guest: verdict (?:pass|fail)[^\r\n]*[\r\n]", seconds=240)
         assert "httpboot-guest: verdict pass" in self.console, self.console[-3000:]
         assert f"httpboot.nonce={provisions.nonce}" in self.console
