@@ -28,24 +28,25 @@ async def test_a_v4_server_leases_an_address_and_boots_the_image(tmp_path: Path)
         assert "192.0.2.100 bound" in (tmp_path / "leases").read_text()
 
 
-async def test_each_architecture_gets_its_own_loader(tmp_path: Path) -> None:
-    """An arm64 machine that no [[machine]] names; the x64 loader beside its own would not start there."""
+async def test_an_arm64_machine_with_secure_boot_gets_the_image_for_its_architecture(tmp_path: Path) -> None:
+    """No [[machine]] names it; the x64 image beside its own would not start there."""
     with site(tmp_path) as here:
         images = tmp_path / "images"
         images.mkdir()
-        provisions = Provisions.make(tmp_path, arch=Arch.ARM64)
-        provisions.as_program(images / "arm64.efi")
-        (images / "x64.efi").write_bytes(b"for others")
-        loaders = "".join(f'{arch.value} = "http://{{server}}:8080/{arch.value}.efi"\n' for arch in Arch)
+        provisions = Provisions.make(tmp_path, iso=True, arch=Arch.ARM64)
+        provisions.as_image(images / "arm64.iso")
+        (images / "x64.iso").write_bytes(b"for others")
+        loaders = "".join(f'{arch.value} = "http://{{server}}:8080/{arch.value}.iso"\n' for arch in Arch)
         server = here.serve("server", http=f'folders = ["{images}"]', dhcp=f"[dhcp.loaders]\n{loaders}")
-        board = here.board(arch=Arch.ARM64)
+        board = here.board(arch=Arch.ARM64, secure_boot=True)
         with here.captured("arm64"):
             async with board:
                 await board.passes(provisions)
             said = server.end()
+        assert "Lockdown: " in board.console, "the kernel knows that Secure Boot is on"
         assert f"{board.mac} DISCOVER: HTTPClient arm64 asks on br0" in said
-        assert "GET /arm64.efi → 200" in said
-        assert "x64.efi" not in said
+        assert "GET /arm64.iso → 200" in said
+        assert "x64.iso" not in said
 
 
 async def test_a_v4_proxy_adds_the_url_to_what_dnsmasq_leases(tmp_path: Path) -> None:

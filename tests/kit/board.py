@@ -17,7 +17,7 @@ from ironic_httpboot.demo import guest
 from ironic_httpboot.emulator import firmware, uefi, varstore
 from ironic_httpboot.emulator.machine import NIC_SLOT, Machine, Specification
 from ironic_httpboot.image import compose, cpio
-from ironic_httpboot.model import Arch, BootRecipe, Chain, Container
+from ironic_httpboot.model import Arch, BootRecipe
 from kit.lab import machine
 
 _PCI_ROOT = bytes.fromhex("02010c00 d041030a 00000000")
@@ -49,12 +49,10 @@ class Provisions:
         cmdline = guest.cmdline(nonce, arch=arch)
         return cls(kernel=parts.kernel, initrds=(ramdisk, checks), cmdline=cmdline, nonce=nonce, arch=arch)
 
-    def as_program(self, target: Path) -> None:
-        """Write the one program that an operator would compose from them."""
+    def as_image(self, target: Path) -> None:
+        """Write the image that an operator would compose from them: with Debian's signed chain."""
         recipe = BootRecipe(
             arch=self.arch,
-            chain=Chain.UKI,
-            container=Container.EFI,
             kernel=self.kernel,
             initrds=self.initrds,
             cmdline=self.cmdline,
@@ -145,6 +143,6 @@ class Board:
 
     async def passes(self, provisions: Provisions) -> None:
         """Wait for the guest's own verdict, which must be that everything is what was sent to it."""
-        await self.until(r"httpboot-guest: verdict (?:pass|fail)[^\r\n]*[\r\n]")
+        await self.until(r"httpboot-guest: verdict (?:pass|fail)[^\r\n]*[\r\n]", seconds=240)
         assert "httpboot-guest: verdict pass" in self.console, self.console[-3000:]
         assert f"httpboot.nonce={provisions.nonce}" in self.console

@@ -71,6 +71,8 @@ def serve(
         server = Server(sources, host=host, port=port, on_event=show, limits=limits) if sources else None
         stores = [source for source in sources if isinstance(source, Store)]
         dhcp = DhcpService(configuration, file, images, show)
+        if show is not None:
+            stack.callback(show.tell_losses)
         del file  # see DhcpService.start
         asyncio.run(_serve(server, stores, dhcp))
 
@@ -145,8 +147,13 @@ class _Screen:
             if not self._lost:
                 output.err.print("warning: standard output: nobody reads it; what happens until then is not shown")
             self._lost += 1
-        elif self._lost:
-            output.err.print(f"warning: standard output: is read again; {self._lost} events were not shown")
+        else:
+            self.tell_losses()
+
+    def tell_losses(self) -> None:
+        """Say how many events were not shown since this was said last."""
+        if self._lost:
+            output.err.print(f"warning: standard output: {self._lost} events were not shown: nobody read it")
             self._lost = 0
 
 

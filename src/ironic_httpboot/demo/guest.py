@@ -31,6 +31,9 @@ _MODULES = (
 )
 """In the order in which they are loaded: what makes the firmware's RAM disk readable as /dev/pmem0."""
 
+_MODULES_BEFORE = {Arch.X64: (), Arch.ARM64: ("drivers/dax/dax.ko",)}
+"""What nd_pmem needs besides, and Debian's cloud kernel of the other architecture has built in (6.1)."""
+
 _INIT = f"""#!/bin/busybox sh
 export PATH=/bin
 /bin/busybox --install -s /bin
@@ -52,8 +55,8 @@ grep -q "httpboot.nonce=$(cat /{_CHECKS}/nonce)" /proc/cmdline || end "fail: the
 if [ ! -s /{_CHECKS}/sha256sums ]; then
     end "pass: command line and appended files are this boot's"
 fi
-for module in {" ".join(Path(module).stem for module in _MODULES)}; do
-    insmod /lib/modules/$module.ko || say "module $module cannot be loaded"
+for module in $(cat /lib/modules/order); do
+    insmod /lib/modules/$module || say "module $module cannot be loaded"
 done
 tries=0
 while [ ! -b /dev/pmem0 ] && [ $tries -lt 100 ]; do tries=$((tries + 1)); usleep 100000; done
@@ -94,18 +97,20 @@ def find_parts(arch: Arch = Arch.X64) -> Parts:
                 what="kernel module",
                 roots=roots,
             )
-            for module in _MODULES
+            for module in (*_MODULES_BEFORE[arch], *_MODULES)
         ),
     )
 
 
 def write_ramdisk(parts: Parts, target: Path) -> None:
     """Make the guest's ramdisk. Raises HostError."""
+    order = "".join(f"{module.name}\n" for module in parts.modules)
     members = [
         cpio.file("init", literal(_INIT.encode()), 0o755),
         cpio.file("bin/busybox", whole(examine(parts.busybox)), 0o755),
         cpio.character_device("dev/console", 5, 1),
         *(cpio.directory(name) for name in ("proc", "sys")),
+        cpio.file("lib/modules/order", literal(order.encode())),
         *(cpio.file(f"lib/modules/{module.name}", whole(examine(module))) for module in parts.modules),
     ]
     compose.write(Blob.of(cpio.archive(members)), target)

@@ -29,6 +29,7 @@ _FILES = {
     (Arch.X64, False): ("usr/share/OVMF/OVMF_CODE_4M.fd", "usr/share/OVMF/OVMF_VARS_4M.fd"),
     (Arch.X64, True): ("usr/share/OVMF/OVMF_CODE_4M.ms.fd", "usr/share/OVMF/OVMF_VARS_4M.ms.fd"),
     (Arch.ARM64, False): ("usr/share/AAVMF/AAVMF_CODE.fd", "usr/share/AAVMF/AAVMF_VARS.fd"),
+    (Arch.ARM64, True): ("usr/share/AAVMF/AAVMF_CODE.ms.fd", "usr/share/AAVMF/AAVMF_VARS.ms.fd"),
 }
 
 
@@ -42,8 +43,6 @@ class Firmware:
 
 def find(arch: Arch, *, secure_boot: bool = False, roots: Sequence[Path] | None = None) -> Firmware:
     """The firmware for an architecture. Raises HostError, naming the package that brings it."""
-    if (arch, secure_boot) not in _FILES:
-        raise HostError(f"firmware for {arch.value} with Secure Boot: Debian 12 has none")
     code, variables = (
         config.find_part(relative, package=_PACKAGES[arch], what=f"firmware for {arch.value}", roots=roots)
         for relative in _FILES[arch, secure_boot]

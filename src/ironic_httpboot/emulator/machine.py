@@ -235,7 +235,9 @@ class Machine:
     def _command(self) -> list[str]:
         machine = self.specification
         accelerator = accelerator_for(machine.arch)
-        secure = ",smm=on" if machine.secure_boot else ""
+        # Where the processor has such a mode, only the firmware's part in it may write the variables.
+        protected = machine.secure_boot and machine.arch is Arch.X64
+        secure = ",smm=on" if protected else ""
         options = [
             *(("ip", "netns", "exec", machine.namespace) if machine.namespace else ()),
             _PROGRAMS[machine.arch][0],
@@ -266,7 +268,7 @@ class Machine:
             image = str(self._medium).replace(",", ",,")
             options += ["-drive", f"if=none,id=medium,media=cdrom,readonly=on,format=raw,file={image}"]
             options += ["-device", f"{drive},drive=medium"]
-        if machine.secure_boot:
+        if protected:
             options += ["-global", "driver=cfi.pflash01,property=secure,value=on"]
         if machine.splash_ms:
             options += ["-boot", f"menu=on,splash-time={machine.splash_ms}"]

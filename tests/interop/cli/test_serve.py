@@ -398,7 +398,7 @@ def test_an_output_that_nobody_reads_stops_nothing_and_what_was_lost_is_said(roo
         service.hear(rb"warning: standard output: nobody reads it; what happens until then is not shown\n")
         shown = os.read(service.process.stdout.fileno(), room).count(b"\n")
         assert service.get("/small.efi") == (200, b"small")
-        lost = service.hear(rb"warning: standard output: is read again; (\d+) events were not shown\n")
+        lost = service.hear(rb"warning: standard output: (\d+) events were not shown: nobody read it\n")
         code, rest, _ = service.end()
         assert code == 0
         assert shown + int(lost[1]) + rest.count(" GET /small.efi → 200, ") == 401
