@@ -6,6 +6,8 @@ import asyncio
 import json
 import signal
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from ironic_httpboot.image.compose import compose
 from ironic_httpboot.model import BootRecipe, Chain, Container
 from kit.commands import Running, qemu_processes
 from kit.judges import judge
+from kit.lab import HOST_AS_SEEN_BY_GUEST
 
 pytestmark = pytest.mark.firmware
 
@@ -34,22 +37,32 @@ def _until(condition: Any, *, seconds: float, what: str) -> None:
         time.sleep(0.2)
 
 
-async def test_a_boot_goes_on_when_the_emulator_is_killed_and_is_found_again(tmp_path: Path) -> None:
-    parts = guest.find_parts()
-    ramdisk = tmp_path / "ramdisk.cpio"
+@asynccontextmanager
+async def _served(folder: Path, chain: Chain, container: Container) -> AsyncIterator[str]:
+    """An image that checks itself, at a URL as the machine sees it."""
+    parts, ramdisk = guest.find_parts(), folder / "ramdisk.cpio"
     guest.write_ramdisk(parts, ramdisk)
     recipe = BootRecipe(
-        kernel=parts.kernel, initrds=(ramdisk,), appended=guest.checks("abc", {}), cmdline=guest.cmdline("abc")
+        chain=chain,
+        container=container,
+        kernel=parts.kernel,
+        initrds=(ramdisk,),
+        appended=guest.checks("abc", {}),
+        cmdline=guest.cmdline("abc"),
     )
-    store = Store(tmp_path / "store")
-    published = store.publish(compose(recipe), name="node-1.iso")
+    store = Store(folder / "store")
+    published = store.publish(compose(recipe), name=f"node-1{recipe.kind.suffix}")
     server = Server([store], host="127.0.0.1", port=0)
     await server.start()
     try:
-        url = f"http://10.0.2.2:{server.port}{published.path}"
-        await asyncio.to_thread(_kill_and_find_again, tmp_path / "bmc", url)
+        yield f"http://{HOST_AS_SEEN_BY_GUEST}:{server.port}{published.path}"
     finally:
         await server.stop()
+
+
+async def test_a_boot_goes_on_when_the_emulator_is_killed_and_is_found_again(tmp_path: Path) -> None:
+    async with _served(tmp_path, Chain.SHIM_GRUB, Container.ISO) as url:
+        await asyncio.to_thread(_kill_and_find_again, tmp_path / "bmc", url)
 
 
 def _kill_and_find_again(state: Path, url: str) -> None:
@@ -90,26 +103,8 @@ def _kill_and_find_again(state: Path, url: str) -> None:
 
 
 async def test_an_override_outlives_a_bmc_that_dies_before_the_reset_and_is_booted_once(tmp_path: Path) -> None:
-    parts = guest.find_parts()
-    ramdisk = tmp_path / "ramdisk.cpio"
-    guest.write_ramdisk(parts, ramdisk)
-    recipe = BootRecipe(
-        chain=Chain.UKI,
-        container=Container.EFI,
-        kernel=parts.kernel,
-        initrds=(ramdisk,),
-        appended=guest.checks("abc", {}),
-        cmdline=guest.cmdline("abc"),
-    )
-    store = Store(tmp_path / "store")
-    published = store.publish(compose(recipe), name="node-1.efi")
-    server = Server([store], host="127.0.0.1", port=0)
-    await server.start()
-    try:
-        url = f"http://10.0.2.2:{server.port}{published.path}"
+    async with _served(tmp_path, Chain.UKI, Container.EFI) as url:
         await asyncio.to_thread(_kill_before_the_reset, tmp_path / "bmc", url)
-    finally:
-        await server.stop()
 
 
 def _kill_before_the_reset(state: Path, url: str) -> None:

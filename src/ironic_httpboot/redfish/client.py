@@ -30,6 +30,7 @@ Way: TypeAlias = Transport | Connector
 
 _LOOK_SECONDS = 2.0
 _STANDS_HINT = "the machine was not reset; what was set stays until it is taken back with httpboot clear"
+_CLEAR_HINT = "what was set still stands: take it back by the BMC's own means"
 _NO_SUCH_THING = (404, 405, 412, 428)
 
 
@@ -99,7 +100,7 @@ def clear(
         capability = examine(session, session.system(system_id))
         steps = plans.clear(capability, find_job(session, capability))
         if not dry_run:
-            _Run(session, capability.system.id, on_event, clock).take(steps)
+            _Run(session, capability.system.id, on_event, clock, hint=_CLEAR_HINT).take(steps)
         return _report(session, capability, steps, (), done=not dry_run)
 
 
@@ -125,8 +126,12 @@ def _report(
 class _Run:
     """Steps on their way."""
 
-    def __init__(self, bmc: Bmc, machine: str, on_event: Sink, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, bmc: Bmc, machine: str, on_event: Sink, clock: Callable[[], float], *, hint: str = _STANDS_HINT
+    ) -> None:
+        """hint: what is to be done where a BMC does not show what it was sent."""
         self._bmc = bmc
+        self._hint = hint
         self._machine = machine
         self._on_event = on_event
         self._clock = clock
@@ -175,7 +180,7 @@ class _Run:
         if wrong:
             raise OverrideNotTaken(
                 f"{self._bmc.name}: PATCH {step.path} was accepted, but reading it back: {'; '.join(wrong)}",
-                hint=f"{_STANDS_HINT}; look for a firmware update of the BMC",
+                hint=f"{self._hint}; look for a firmware update of the BMC",
             )
         said = "the BMC shows what it was sent"
         if refusal is not None:

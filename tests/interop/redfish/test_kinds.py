@@ -105,6 +105,16 @@ def test_what_is_read_back_decides_and_not_the_answer(status: int, changes: bool
         assert obliging.resets == (["On"] if error is None else [])
 
 
+def test_where_clear_is_accepted_and_changes_nothing_it_says_so_and_sends_nobody_to_clear() -> None:
+    obliging = Obliging("standard")
+    obliging.resources[obliging.system]["body"]["Boot"]["HttpBootUri"] = URL.text
+    with ScriptedBmc(lying(obliging, 204, changes=False)) as bmc, Transport(bmc.url, limits=LIMITS) as transport:
+        with pytest.raises(OverrideNotTaken, match="HttpBootUri still holds a URL") as failure:
+            clear(transport)
+        assert "httpboot clear" not in str(failure.value)
+        assert "s3cr3t" not in str(failure.value)
+
+
 @pytest.mark.parametrize("done", [True, False])
 def test_a_reset_whose_answer_is_lost_is_looked_into_and_done_once(done: bool) -> None:
     obliging, lost = Obliging("standard"), list[Asked]()
