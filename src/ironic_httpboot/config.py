@@ -85,7 +85,12 @@ def host_and_port(listen: str) -> tuple[str, int]:
     found = _HOST_AND_PORT.fullmatch(listen)
     if found is None or int(found[3]) > 65535:
         raise ValueError(f"{listen!r} is not HOST:PORT, such as 0.0.0.0:8080 or [::]:8080")
-    return found[1] or found[2] or "", int(found[3])
+    host = found[1] or found[2] or ""
+    try:
+        host.encode("idna")
+    except UnicodeError as error:
+        raise ValueError(f"{host!r} can be no host's name: {error}") from error
+    return host, int(found[3])
 
 
 def _listen(value: str) -> str:
@@ -291,6 +296,8 @@ def read(path: Path, kind: type[_F]) -> _F:
         raise BadConfig(f"{path}: read → {error.strerror}") from error
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise BadConfig(f"{path}: is no TOML: {error}") from error
+    except RecursionError as error:
+        raise BadConfig(f"{path}: is nested too deeply") from error
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False)[0]
         key = ".".join(str(part) for part in first["loc"])

@@ -122,6 +122,7 @@ def test_a_file_that_is_no_toml_is_refused_with_the_line(toml: Path) -> None:
         complaint(toml, "[http]\nlisten = \n", ServeFile) == f"{toml}: is no TOML: Invalid value (at line 2, column 10)"
     )
     assert complaint(toml, b"[http]\n# \xff\n", ServeFile).startswith(f"{toml}: is no TOML: ")
+    assert complaint(toml, "a = " + "[" * 100_000, ServeFile) == f"{toml}: is nested too deeply"
 
 
 def test_a_file_that_cannot_be_read_is_refused_with_the_reason(tmp_path: Path) -> None:
@@ -153,6 +154,12 @@ def test_an_address_to_listen_on_is_host_and_port(listen: str, host: str, port: 
 )  # fmt: skip
 def test_what_is_no_host_and_port_is_refused(listen: str) -> None:
     with pytest.raises(ValueError, match="is not HOST:PORT, such as"):
+        config.host_and_port(listen)
+
+
+@pytest.mark.parametrize("listen", ["a..b:80", f"{'a' * 64}:80"])
+def test_what_can_be_no_name_is_refused(listen: str) -> None:
+    with pytest.raises(ValueError, match="can be no host's name"):
         config.host_and_port(listen)
 
 

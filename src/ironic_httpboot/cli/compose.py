@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import stat
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -49,15 +52,18 @@ def compose(
         raise InputError(
             f"--output {target}: ends in neither .iso nor .efi", hint="firmware knows images by these endings"
         )
+    pairs = [_pair("--append", each) for each in append or ()]
+    files = tuple(_pair("--add", each) for each in add or ())
+    _refuse_to_overwrite(target, [kernel, *(initrd or ()), *(path for _, path in (*pairs, *files))])
     recipe = BootRecipe(
         arch=arch,
         chain=chain,
         container=container,
         kernel=kernel,
         initrds=tuple(initrd or ()),
-        appended=tuple(_appended(*_pair("--append", each)) for each in append or ()),
+        appended=tuple(_appended(name, path) for name, path in pairs),
         cmdline=cmdline,
-        files=tuple(_pair("--add", each) for each in add or ()),
+        files=files,
         label=label,
     )
     with Progress(console=output.err, transient=True, disable=not output.err.is_terminal) as progress:
@@ -80,8 +86,18 @@ def _pair(option: str, text: str) -> tuple[str, Path]:
     return name, Path(path)
 
 
+def _refuse_to_overwrite(target: Path, sources: Iterable[Path]) -> None:
+    for source in sources:
+        with suppress(OSError):  # what is missing is said where it is read
+            if target.samefile(source):
+                raise InputError(f"--output {target}: is one of the files to compose from", hint="name another file")
+
+
 def _appended(name: str, path: Path) -> AppendedFile:
     try:
-        return AppendedFile(path=name, data=path.read_bytes(), mode=path.stat().st_mode & 0o777)
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode):
+            raise InputError(f"--append {name}={path}: is not a regular file")
+        return AppendedFile(path=name, data=path.read_bytes(), mode=found.st_mode & 0o777)
     except OSError as error:
         raise InputError(f"--append {name}={path}: read → {error.strerror}") from error

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import signal
 import sys
 from typing import Annotated
 
 import typer
+from typer.exceptions import TyperException
 
 from ironic_httpboot import __version__
 from ironic_httpboot.cli import boot, clear, compose, demo, emulate, explain, export, output, probe, serve
-from ironic_httpboot.errors import HttpBootError
+from ironic_httpboot.errors import HttpBootError, InputError
 
 INTERRUPTED = 130
 
@@ -66,8 +68,14 @@ def settings(
 def main() -> None:
     """Run the command line; exit with its code."""
     as_json = "--json" in sys.argv
+    _end_in_order()
     try:
-        app()
+        # What typer itself has to say, it says in a box on standard error: not where JSON is asked for.
+        code = app(standalone_mode=not as_json)
+        sys.exit(code)
+    except TyperException as error:
+        output.print_error(InputError(error.format_message()), as_json=as_json)
+        sys.exit(InputError.exit_code)
     except HttpBootError as error:
         output.print_error(error, as_json=as_json)
         sys.exit(error.exit_code)
@@ -78,6 +86,16 @@ def main() -> None:
         if end.code == INTERRUPTED:
             _interrupted()
         raise
+
+
+def _end_in_order() -> None:
+    """Have SIGTERM and SIGHUP end the command as an error would: what it has begun is taken back on the way out.
+
+    Services handle them in their own way, see lifetime. Who had SIGHUP ignored, as nohup does, means it.
+    """
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, lambda number, frame: sys.exit(128 + number))
 
 
 def _interrupted() -> int:

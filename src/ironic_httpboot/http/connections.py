@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
 from aiohttp import web
-from aiohttp.http import HttpProcessingError
+from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
 
 from ironic_httpboot.http.delivery import Sent, encode, give_up
 from ironic_httpboot.http.respond import refuse
@@ -113,6 +113,14 @@ class _Connection(web.RequestHandler):
             access_log=None,  # type: ignore[arg-type] # this is how aiohttp is told to keep none
         )
 
+    def eof_received(self) -> bool:  # type: ignore[override] # asyncio knows an answer, aiohttp has none
+        """Finish the answer to a client that has said all it has to say; asyncio would otherwise close on it."""
+        busy = self._request_count > 0 and self._waiter is None  # it does not wait for the next request
+        unanswered = len(self._messages) + busy
+        if unanswered == 1:
+            self.close()  # after the answer
+        return unanswered > 0
+
     def handle_error(
         self,
         request: web.BaseRequest,
@@ -121,7 +129,10 @@ class _Connection(web.RequestHandler):
         message: str | None = None,
     ) -> web.StreamResponse:
         """Answer what is no HTTP, and what met a bug. Of the request nothing is logged: it may hold a secret URL."""
-        if isinstance(exc, HttpProcessingError):
+        if isinstance(exc, LineTooLong):
+            _LOG.info("%s: sent a line that is too long", request.remote)
+            answer = refuse(431, "GET")
+        elif isinstance(exc, HttpProcessingError):
             _LOG.info("%s: sent what is no HTTP request", request.remote)
             answer = refuse(400, "GET")
         else:

@@ -34,6 +34,7 @@ _REASONS = {
     405: "only GET and HEAD are answered here",
     412: "the file is not, or no longer, what the request names",
     416: "the file ends before this range",
+    431: "a line of the request is longer than the 8 KiB that are read here",
     500: "the file behind this address changed and cannot be served; the server's log says more",
     503: "too many connections; try again",
 }

@@ -13,12 +13,12 @@ from typing import Protocol
 
 from aiohttp import web
 
-from ironic_httpboot.blob import FileSlice
+from ironic_httpboot.blob import Content, FileSlice
 from ironic_httpboot.errors import FileChanged, HostError
 from ironic_httpboot.events import Sink
 from ironic_httpboot.http.connections import Connections, bind
 from ironic_httpboot.http.delivery import Delivery
-from ironic_httpboot.http.respond import CONDITIONS, Representation, Request, Response, refuse, respond, segments
+from ironic_httpboot.http.respond import CONDITIONS, Representation, Request, refuse, respond, segments
 
 _LOG = logging.getLogger(__name__)
 
@@ -100,7 +100,9 @@ class Server:
         headers = request.headers
         conditions = {name: ", ".join(headers.getall(name)) for name in CONDITIONS if name in headers}
         answer = respond(Request(method=request.method, headers=conditions), found)
-        if answer.body is None and (error := _unreadable(answer)) is not None:
+        # Firmware asks by HEAD first, and is not to hear that a file is there which GET then cannot send.
+        promised = found.blob.extents if found and request.method == "HEAD" and answer.status == 200 else answer.content
+        if (error := _unreadable(promised)) is not None:
             _LOG.error("%s", error)
             answer = refuse(500, request.method)
         limits = self._limits
@@ -114,10 +116,10 @@ class Server:
         return None
 
 
-def _unreadable(answer: Response) -> FileChanged | None:
+def _unreadable(content: Content) -> FileChanged | None:
     """Why a file of the answer cannot be sent, if one cannot: better said before the head is sent than after."""
     try:
-        for file in {extent.file for extent in answer.content if isinstance(extent, FileSlice)}:
+        for file in {extent.file for extent in content if isinstance(extent, FileSlice)}:
             file.open().close()
     except FileChanged as error:
         return error

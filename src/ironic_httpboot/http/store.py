@@ -109,7 +109,13 @@ class Store:
         now = self._clock()
         removed = 0
         trouble = None
-        names = os.listdir(self._directory) if self._directory.is_dir() else []
+        try:
+            names = os.listdir(self._directory)
+        except FileNotFoundError:
+            return 0
+        except OSError as error:
+            _LOG.warning("store %s: swept → %s", self._directory, error.strerror)
+            return 0
         for name in names:
             try:
                 if self._over(self._directory / name, now):

@@ -62,26 +62,45 @@ class Answer:
     body: Any = field(repr=False)
 
 
+def _parsed(url: str) -> tuple[str, str]:
+    """A BMC's address as the connector takes it, and its host. Raises InputError, without what may be a password."""
+    form = "is no URL of the form https://host[:port]"
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError as error:
+        raise InputError(f"BMC address: {form}: {error}") from error
+    if parts.username is not None:
+        where = f"{parts.scheme}://{host}{f':{port}' if port else ''}"
+        raise InputError(
+            f"BMC address {where}: has credentials in it",
+            hint="give --username, and --password-file or the environment",
+        )
+    if (
+        parts.scheme not in ("http", "https")
+        or not host
+        or parts.path not in ("", "/")
+        or parts.query
+        or parts.fragment
+    ):
+        raise InputError(f"BMC address {url!r}: {form}", hint="the BMC's own address, with nothing behind it")
+    try:
+        host.encode("idna")
+    except UnicodeError as error:
+        raise InputError(f"BMC address {url!r}: {host!r} can be no host's name: {error}") from error
+    return f"{parts.scheme}://{parts.netloc}", host
+
+
 class Transport:
     """Requests to one BMC, one after the other. name: how errors call the BMC. requests: how many were sent."""
 
     def __init__(self, url: str, tls: Tls | None = None, limits: Limits | None = None) -> None:
         """url: https://host[:port], nothing behind it. Raises InputError."""
-        parts = urlsplit(url)
-        if (
-            parts.scheme not in ("http", "https")
-            or not parts.hostname
-            or parts.username is not None
-            or parts.path not in ("", "/")
-        ):
-            raise InputError(
-                f"BMC address {parts.hostname or url!r}: is no URL of the form https://host",
-                hint="credentials have options of their own",
-            )
+        address, host = _parsed(url)
         tls, limits = tls or Tls(), limits or Limits()
         try:
             connector = Connector(
-                f"{parts.scheme}://{parts.netloc}",
+                address,
                 verify=(tls.ca_file or True) if tls.verify else False,
                 # One attempt: what is tried again, and for how long, is decided where it is known what was asked.
                 server_side_retries=1,
@@ -90,7 +109,7 @@ class Transport:
             )
         except OSError as error:
             raise InputError(f"BMC CA {tls.ca_file}: {error}") from error
-        self._begin(connector, parts.hostname, limits, lent=False)
+        self._begin(connector, host, limits, lent=False)
 
     @classmethod
     def over(cls, connector: Connector, limits: Limits | None = None, name: str = "BMC") -> Transport:
@@ -207,10 +226,10 @@ class Transport:
         reason = self.scrub(str(getattr(cause, "strerror", None) or cause))
         came = f"{self.name}: {method} {path} → "
         if "certificate" in str(error).lower() or "SSL" in str(error):
-            return BmcTlsError(
-                f"{came}TLS: {reason}",
-                hint="give the CA that signed the BMC's certificate with --bmc-ca, or use --insecure",
-            )
+            hint = "give the CA that signed the BMC's certificate with --bmc-ca, or use --insecure"
+            if "WRONG_VERSION_NUMBER" in str(error):
+                hint = "what answers there does not speak TLS: is it http://, or another port?"
+            return BmcTlsError(f"{came}TLS: {reason}", hint=hint)
         if any(sign in f"{error} {cause!r}" for sign in _DROPS):
             return BmcDropped(f"{came}{reason}", hint=_UNREACHABLE_HINT)
         return BmcUnreachable(f"{came}{reason}", hint=_UNREACHABLE_HINT)

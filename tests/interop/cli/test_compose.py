@@ -113,6 +113,7 @@ def test_the_same_command_writes_the_same_bytes_over_the_image_before(recipe: Bo
         ),
         (["-o", "OUT/x.iso", "--append", "etc/nonce"], "--append 'etc/nonce': is not of the form PATH=FILE"),
         (["-o", "OUT/x.iso", "--append", "a=OUT/none"], "--append a=OUT/none: read → No such file or directory"),
+        (["-o", "OUT/x.iso", "--append", "a=IN/pipe"], "--append a=IN/pipe: is not a regular file"),
         (["-o", "OUT/x.iso", "--append", "/a=IN/first"], "ramdisk file '/a': is not a plain relative path"),
         (["-o", "OUT/x.iso", "--add", "boot/vmlinuz=IN/first"], "image file 'boot/vmlinuz': the image needs this name"),
         (
@@ -127,6 +128,7 @@ def test_bad_input_ends_with_2_and_a_clear_message_and_nothing_is_written(
     options: list[str], complaint: str, recipe: BootRecipe, output: Path
 ) -> None:
     (output.parent / "program").write_bytes(efi.program())
+    os.mkfifo(output.parent / "pipe")
 
     def placed(text: str) -> str:
         return text.replace("OUT", str(output)).replace("IN", str(output.parent))
@@ -159,7 +161,23 @@ def test_a_disk_that_takes_no_more_ends_with_3_and_nothing_is_left(recipe: BootR
     assert os.listdir(output) == []
 
 
-def test_an_interruption_in_the_middle_leaves_nothing_behind(recipe: BootRecipe, output: Path) -> None:
+@pytest.mark.parametrize("option", ["--kernel", "--initrd", "--append", "--add"])
+def test_no_file_to_compose_from_is_written_over(option: str, recipe: BootRecipe, output: Path) -> None:
+    mine = output / "mine.iso"
+    mine.write_bytes(recipe.kernel.read_bytes())
+    (output.parent / "other.iso").symlink_to(mine)
+    given = f"a={mine}" if option in ("--append", "--add") else str(mine)
+    kernel = () if option == "--kernel" else ("--kernel", recipe.kernel)
+    for target in (mine, output.parent / "other.iso"):
+        printed = httpboot("compose", *kernel, option, given, "-o", target, code=2)
+        assert f"error: --output {target}: is one of the files to compose from" in printed
+    assert mine.read_bytes() == recipe.kernel.read_bytes()
+
+
+@pytest.mark.parametrize(("how", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_an_interruption_in_the_middle_leaves_nothing_behind(
+    how: signal.Signals, code: int, recipe: BootRecipe, output: Path
+) -> None:
     large, target = output.parent / "large", output / "x.iso"
     with large.open("wb") as stream:
         stream.truncate(700_000_000)
@@ -170,7 +188,8 @@ def test_an_interruption_in_the_middle_leaves_nothing_behind(recipe: BootRecipe,
             assert running.process.poll() is None, "it was too quick"
             assert time.monotonic() < deadline
             time.sleep(0.002)
-        running.process.send_signal(signal.SIGINT)
-    assert running.process.returncode == 130, running.printed
+        running.process.send_signal(how)
+        running.process.wait(60)
+    assert running.process.returncode == code, running.printed
     assert os.listdir(output) == ["x.iso"]
     assert target.read_bytes() == b"the image before"

@@ -39,6 +39,36 @@ def test_with_json_an_error_is_data() -> None:
     assert error == {"kind": "BadUrl", "message": "boot URL: scheme is 'missing', not http or https", "hint": None}
 
 
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        (("boot", "--bmc", "https://192.0.2.2"), "Missing argument 'URL'."),
+        (("compose", "--kernel", "k", "-o", "x.iso", "--chain", "bogus"), "'bogus' is not one of"),
+        (("probe", "--nonsense"), "No such option"),
+    ],
+)
+def test_with_json_a_wrong_use_is_data_as_well(command: tuple[str, ...], message: str) -> None:
+    error = json.loads(httpboot(*command, "--json", code=2))["error"]
+    assert error["kind"] == "InputError"
+    assert message in error["message"]
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        (("serve", "--root", "/", "--listen", "a..b:80"), "'a..b' can be no host's name"),
+        (("emulate", "--state", "/dev/null/x", "--listen", f"{'a' * 80}:80"), "can be no host's name"),
+        (("boot", "http://192.0.2.1/x.iso", "--bmc", "http://[::1"), "BMC address: is no URL"),
+        (("boot", "http://192.0.2.1/x.iso", "--bmc", "http://a..b"), "'a..b' can be no host's name"),
+        (("boot", "http://192.0.2.1/x.iso", "--bmc", "http://u:s3cr3t@h:81"), "http://h:81: has credentials in it"),
+    ],
+)
+def test_an_address_that_cannot_be_one_is_refused_in_words(command: tuple[str, ...], message: str) -> None:
+    printed = httpboot(*command, code=2)
+    assert message in printed
+    assert "s3cr3t" not in printed
+
+
 def test_an_option_that_does_not_exist_is_told_so() -> None:
     assert "No such option" in httpboot("boot", "--nonsense", code=2)
 

@@ -82,6 +82,14 @@ async def test_what_is_hidden_is_in_no_log_line(bmc: Bmc, caplog: pytest.LogCapt
     assert "s3cr3t" not in caplog.text
 
 
-def test_an_address_with_a_path_is_refused() -> None:
+@pytest.mark.parametrize("behind", ["/redfish/v1", "?x", "/#y"])
+def test_an_address_with_more_behind_it_is_refused(behind: str) -> None:
     with pytest.raises(InputError, match="https://host"):
-        Transport("https://bmc7/redfish/v1")
+        Transport(f"https://bmc7{behind}")
+
+
+async def test_https_to_a_bmc_that_speaks_http_is_told_so(tmp_path: Path) -> None:
+    async with Emulator(Settings(machines=[machine("node-1")], state=tmp_path, port=0), install=Relay) as emulator:
+        with pytest.raises(BmcTlsError) as failure:
+            await get(Bmc(emulator.url.replace("http:", "https:"), tmp_path))
+    assert "does not speak TLS: is it http://" in str(failure.value)
