@@ -48,7 +48,7 @@ class Limits:
     """
 
     connect_seconds: float = 5.0
-    answer_seconds: float = 12.0
+    answer_seconds: float = 11.0
     patience_seconds: float = 60.0
     firmware_seconds: float = 600.0
 
