@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import signal
 import subprocess
 import tempfile
+import time
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -75,7 +75,7 @@ def http_boot(url: str, *, tag: str = "") -> Options:
 
 
 class Driver:
-    """The program under `.venv-neutron`. Use `driver`, which ends it."""
+    """The program under `.venv-neutron`. Use `neutron`, which ends it."""
 
     def __init__(self, *files: Path) -> None:
         assert PYTHON.is_file(), f"{PYTHON} is missing: run `make setup-test`"
@@ -103,7 +103,9 @@ class Driver:
         return json.loads(line)["answer"]
 
     def end(self) -> None:
-        """End it, and what it has started."""
+        """End it, and what it has started; it may have ended by itself."""
+        if self._process.stdin is not None and self._process.stdin.closed:
+            return
         try:
             said = self._process.communicate(timeout=30)[1]
         except subprocess.TimeoutExpired:
@@ -112,22 +114,12 @@ class Driver:
         assert self._process.returncode == 0, said[-4000:]
 
 
-@contextmanager
-def driver(*files: Path) -> Iterator[Driver]:
-    """Neutron's code, configured by files."""
-    made = Driver(*files)
-    try:
-        yield made
-    finally:
-        made.end()
-
-
 class Neutron:
-    """One network, one or two machines' ports on it, and the agent. Use `neutron`."""
+    """One network, one or two machines' ports on it, and the agent. Use `neutron`. driver: Neutron's code itself."""
 
     def __init__(self, neutron: Driver, folder: Path, macs: Sequence[str], identity: str) -> None:
         self.id = identity
-        self._driver = neutron
+        self.driver = neutron
         self._folder = folder
         self._macs = macs
         self._device_id = neutron.ask("device_id", network=self.id)
@@ -139,11 +131,22 @@ class Neutron:
 
     def start(self, *options: Options) -> None:
         """The agent hears of the network: it writes its files and starts dnsmasq."""
-        assert self._driver.ask("enable", network=self._network(options)) == self.interface
+        assert self.driver.ask("enable", network=self._network(options)) == self.interface
 
     def set(self, *options: Options) -> None:
         """The agent hears of other extra_dhcp_opts: those of the first machine's port, of the second's."""
-        self._driver.ask("reload", network=self._network(options))
+        self.driver.ask("reload", network=self._network(options))
+
+    def restart(self, *options: Options) -> None:
+        """The same, and dnsmasq is started anew: that of Debian 12 does not outlive `set` once it has given a lease."""
+        self.driver.ask("restart", network=self._network(options))
+
+    def hang_up(self) -> bool:
+        """Have dnsmasq read its files again, as `set` does; whether it still runs then."""
+        pid = int(self.wrote("pid"))
+        os.kill(pid, signal.SIGHUP)
+        time.sleep(1)
+        return _command(pid) != b""
 
     def wrote(self, kind: str) -> str:
         """What the agent's driver wrote: the file "opts", "host" or "leases" for dnsmasq."""
@@ -222,22 +225,22 @@ def neutron(host: Namespace, *macs: str, dnsmasq: str = "") -> Iterator[Neutron]
         folder.chmod(0o755)
         (folder / "dnsmasq.conf").write_text(dnsmasq)
         (folder / "agent.ini").write_text(_CONFIGURATION.format(folder=folder))
-        with driver(folder / "agent.ini") as program:
+        program = Driver(folder / "agent.ini")
+        try:
             made = Neutron(program, folder, macs, identity)
             host.cable("neutron", agent, made.interface, bridge=BRIDGE)
-            try:
-                yield made
-            finally:
-                _end_what_is_left(folder / "dhcp" / identity / "pid", program)
+            yield made
+        finally:
+            _end(program, folder / "dhcp" / identity / "pid")
 
 
-def _end_what_is_left(pid_file: Path, program: Driver) -> None:
-    """Have the agent end dnsmasq; where it cannot, end it here, so that a failed test leaves nothing."""
+def _end(program: Driver, pid_file: Path) -> None:
+    """End the agent, and dnsmasq with it: here where the agent cannot, so that a failed test leaves nothing."""
     pid = int(pid_file.read_text()) if pid_file.is_file() else 0
     try:
-        program.ask("disable")
+        program.end()
     finally:
-        if pid and re.match(b"dnsmasq\0", _command(pid)):
+        if pid and _command(pid).startswith(b"dnsmasq\0"):
             os.kill(pid, signal.SIGKILL)
 
 

@@ -255,7 +255,8 @@ def _neutron_options(host: Host) -> Iterator[dict[str, str]]:
 
     if host.url4:
         yield option("60", "HTTPClient", "4")
-        yield option("67", host.url4, "4")
+        # Neutron keeps these options in no order, and dnsmasq takes the last line that fits: only one may fit an iPXE.
+        yield option("tag:!ipxe,67" if host.script else "67", host.url4, "4")
     if host.script:
         yield option("tag:ipxe,67", host.script, "4")
     if host.url6:
