@@ -178,3 +178,12 @@ def test_ovns_own_dhcp_never_hears_of_the_vendor_class(client: tuple[Neutron, Na
     network, _ = client
     assert network.driver.ask("ovn", options=list(http_boot(_URL4)), version=4) == {"bootfile_name": f'"{_URL4}"'}
     assert network.driver.ask("ovn", options=list(http_boot(_URL6)), version=6) == {"bootfile_name": f'"{_URL6}"'}
+
+
+def test_the_page_on_neutron_says_what_was_tried() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "explanation" / "neutron.md").read_text()
+    for line in ONLY_FIRMWARE.split():
+        assert line in page
+    for each in (*http_boot(_URL4), *http_boot(_URL6)):
+        assert f'"opt_name": "{each["opt_name"]}"' in page
+        assert f'"opt_value": "{each["opt_value"]}"'.replace("Kq3vXb2m", "…") in page
