@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from ironic_httpboot.dhcp import export
 from kit import neutron
 from kit.board import Board, Provisions
 from kit.commands import httpboot
@@ -55,15 +56,19 @@ async def test_neutrons_agent_as_it_is_boots_firmware_over_ipv4(tmp_path: Path) 
 
 
 async def test_neutrons_agent_as_it_is_boots_firmware_over_ipv6_if_the_port_has_option_16(tmp_path: Path) -> None:
-    """Beside it a machine whose port has the URL alone, as Ironic 39 sets it: its firmware drops the answer."""
+    """The options are those of `httpboot export neutron-json`.
+
+    Beside it a machine whose port has the URL alone, as Ironic 39 sets it: its firmware drops the answer.
+    """
     with published(tmp_path) as (host, provisions):
         for tap in ("tap0", "tap1"):
             host.tap(tap)
         board = Board(tmp_path, host.name, "tap0", version=6)
         without = Board(tmp_path, host.name, "tap1", version=6, name="without-16")
-        with neutron.neutron(host, board.mac, without.mac, dnsmasq=neutron.ONLY_FIRMWARE) as network:
+        with neutron.neutron(host, board.mac, without.mac) as network:
             network.start()
-            network.set(neutron.http_boot(_URL6, tag="http"), (neutron.option("59", _URL6, 6),))
+            host_as_exported = export.Host(name="node", mac=board.mac, url4=_URL4, url6=_URL6)
+            network.set(neutron.exported(network, host_as_exported), (neutron.option("59", _URL6, 6),))
             async with board, without:
                 await board.passes(provisions)
                 await without.until("Server response timeout", seconds=240)

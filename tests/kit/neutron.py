@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from ironic_httpboot.dhcp import export
 from kit.network import BRIDGE, Namespace, namespace
 
 ROOT = Path(__file__).parents[2]
@@ -213,6 +214,15 @@ def _port(
         "fixed_ips": fixed,
         "extra_dhcp_opts": list(options),
     }
+
+
+def exported(network: Neutron, host: export.Host) -> Options:
+    """What `httpboot export neutron-json` says of a machine, as Neutron's API has taken it."""
+    site = export.Site(interface="", subnets=(), hosts=(host,))
+    (port,) = json.loads(export.neutron_json(site))["ports"]
+    taken: Options = network.driver.ask("validate", options=port["extra_dhcp_opts"])
+    assert isinstance(taken, list), taken
+    return taken
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Iterator
@@ -18,7 +17,7 @@ from kit import neutron
 from kit.dhcp import MAC, question6
 from kit.judges import judge
 from kit.network import BRIDGE, SERVER4, SERVER6, Namespace, namespace
-from kit.neutron import ONLY_FIRMWARE, Neutron, http_boot, option
+from kit.neutron import ONLY_FIRMWARE, Neutron, exported, http_boot, option
 
 _GOLDEN = Path(__file__).parents[2] / "golden" / "dhcp" / "neutron-opts.txt"
 _MAC = MAC.hex(":")
@@ -49,15 +48,6 @@ def client() -> Iterator[tuple[Neutron, Namespace]]:
         with neutron.neutron(host, _MAC, dnsmasq=ONLY_FIRMWARE) as network:
             network.start()
             yield network, made
-
-
-def exported(network: Neutron) -> list[dict[str, object]]:
-    """What `httpboot export neutron-json` says of the machine, as the API has taken it."""
-    site = export.Site(interface="", subnets=(), hosts=(_HOST,))
-    (port,) = json.loads(export.neutron_json(site))["ports"]
-    taken = network.driver.ask("validate", options=port["extra_dhcp_opts"])
-    assert isinstance(taken, list), taken
-    return taken
 
 
 def given(client: Namespace, folder: Path, *options: str) -> dict[str, str]:
@@ -93,7 +83,7 @@ def test_the_api_refuses_a_url_of_256_characters_and_a_second_line(
 
 def test_the_api_takes_what_export_says_and_the_driver_writes_it_for_dnsmasq(client: tuple[Neutron, Namespace]) -> None:
     network, _ = client
-    network.restart(exported(network))
+    network.restart(exported(network, _HOST))
     written = network.wrote("opts") + "\n"
     if os.environ.get("HTTPBOOT_GOLDEN"):
         _GOLDEN.write_text(written)
@@ -126,7 +116,7 @@ def test_ipxe_gets_its_script_in_whatever_order_neutron_keeps_the_options(
     turned: bool, client: tuple[Neutron, Namespace], tmp_path: Path
 ) -> None:
     network, machine = client
-    options = exported(network)
+    options = exported(network, _HOST)
     network.restart(options[::-1] if turned else options)
     assert given(machine, tmp_path, *_FIRMWARE) == {"bootfile": _URL4, "vendor": "HTTPClient"}
     assert given(machine, tmp_path, *_IPXE)["bootfile"] == _SCRIPT
