@@ -59,7 +59,7 @@ def workshop(tmp_path: Path) -> Path:
     (tmp_path / "config").write_text("setting = 1\n")
     (tmp_path / "images").mkdir()
     (tmp_path / "images" / "node-7.iso").write_bytes(b"image")
-    (tmp_path / "boot.pcap").write_bytes((ROOT / "tests/golden/dhcp/ovmf-ignores-offers.pcap").read_bytes())
+    (tmp_path / "boot.pcap").write_bytes((ROOT / "tests/golden/dhcp/ignored4.pcap").read_bytes())
     return tmp_path
 
 

@@ -1,147 +1,185 @@
-"""Offers that real firmware ignores, and what `explain` says of the capture of that very run."""
+"""Answers that real firmware passes over, and what `explain` says of the capture of that very run."""
 
 from __future__ import annotations
 
 import asyncio
-from ipaddress import IPv4Address, IPv6Address
+import time
+import uuid
 from pathlib import Path
 
 import pytest
 
-from ironic_httpboot.dhcp import capture, message4, message6
+from ironic_httpboot.dhcp import capture
 from ironic_httpboot.dhcp.explain import Attempt, explain
 from ironic_httpboot.dhcp.firmware import Rule
-from ironic_httpboot.dhcp.iana import Kind4, Kind6, Option4, Option6
-from ironic_httpboot.dhcp.message4 import Message4
-from ironic_httpboot.dhcp.message6 import IaAddress, IaNa, Message6, Option
+from ironic_httpboot.dhcp.iana import Kind6
+from kit import captures
 from kit.answers import Answers
+from kit.board import Board
 from kit.commands import httpboot
 from kit.lab import until
-from kit.wire import HOST4, Network, ip
-from kit.yard import SPLASH_MS, Yard
+from kit.offers import Offer4, Offer6, Turns4, Turns6
+from kit.shelf import files, images
+from kit.wire import HOST4, HOST6, Network, ip, pxe_offers
 
 pytestmark = pytest.mark.firmware
 
 TIMEOUT = "Server response timeout"
+DNSMASQ, DNSMASQ6 = "192.0.2.9", "2001:db8::9"
+PLAIN4 = f"http://{HOST4}:8080/secret"
+PLAIN6 = f"http://[{HOST6}]:8080/secret"
+EARLY = "192.0.2.50"
+"""The address that is offered by a packet to itself."""
 
-
-def rules(attempts: tuple[Attempt, ...], machine: str, family: int) -> set[Rule | None]:
-    """What became of the offers to a machine: MAC for DHCPv4, its digits are in the DUID for DHCPv6."""
-    digits = machine.replace(":", "")
-    found = [each for each in attempts if each.family == family]
-    # EDK2's DUID is made of the machine's UUID: with one machine asking at a time the family is enough.
-    mine = [each for each in found if each.machine in (machine, digits)] or found
-    assert mine
-    assert all(each.choice.rank is None for each in mine)
-    return {verdict.rule for each in mine for verdict in each.choice.verdicts}
-
-
-async def test_a_url_without_its_vendor_class_is_ignored_and_so_is_a_name_without_dns(tmp_path: Path) -> None:
-    with Network(tmp_path) as network:
-        async with Yard(network, ["classless", "nameless"], splash_ms=SPLASH_MS) as yard:
-            network.dnsmasq(
-                f"""
-interface=br0
+NAMED, NUMBERED = "http://images.example:8080/secret/node.efi", f"{PLAIN4}/node.efi"
+WRONG4 = [
+    Offer4(server="192.0.2.2", address="192.0.2.52", url=NUMBERED, http_client=False),
+    Offer4(server="192.0.2.3", address="192.0.2.53", url=NAMED),
+    Offer4(server="192.0.2.4", address=EARLY, url=NUMBERED, unicast=True),
+]
+PROXY = f"""
+interface=eth0
 bind-interfaces
-dhcp-range=192.0.2.10,192.0.2.99
-dhcp-range=2001:db8::10,2001:db8::99
-dhcp-host={yard.macs["classless"]},set:classless
-dhcp-host={yard.macs["nameless"]},set:nameless
-dhcp-option-force=tag:classless,67,http://192.0.2.1:8080/secret/node.efi
-dhcp-option-force=tag:nameless,60,HTTPClient
-dhcp-option-force=tag:nameless,67,http://images.example/secret/node.efi
-dhcp-option-force=tag:classless,option6:59,"http://[2001:db8::1]:8080/secret/node.efi"
-dhcp-option-force=tag:nameless,option6:59,"http://[2001:db8::1]:8080/secret/node.efi"
-dhcp-option-force=tag:nameless,option6:16,HTTPClient
+port=53
+address=/images.example/{HOST4}
+dhcp-range=192.0.2.0,proxy
+pxe-service=x86-64_EFI,boot,node.efi
+dhcp-option-force=60,HTTPClient
+dhcp-boot={NUMBERED}
 """
-            )
-            with network.capture(tmp_path / "dhcp.pcap") as file:
-                await yard.power_on("classless", "nameless")
-                await until(
-                    lambda: all(yard.console(name).count(TIMEOUT) >= 2 for name in yard.macs),
-                    seconds=270,
-                    what="both machines give up on both families",
-                )
-            assert [yard.requests(name) for name in yard.macs] == [[], []]
-    attempts = explain(capture.read(file.read_bytes()))
-    assert rules(attempts, yard.macs["classless"], 4) == {Rule.NO_CLASS4}
-    assert rules(attempts, yard.macs["nameless"], 4) == {Rule.NO_DNS}
-    assert rules(attempts, "", 6) == {Rule.NO_CLASS6, Rule.BAD_CLASS6}
+"""dnsmasq as a proxy, which is to stay silent, and as the name server."""
+
+
+def attempts(file: Path, board: Board, *, before: float = float("inf")) -> list[Attempt]:
+    """What `explain` makes of a machine's attempts, in a capture as far as a moment."""
+    datagrams = (each for each in capture.read(file.read_bytes()) if each.at < before)
+    # EDK2's DUID is made of the machine's UUID (RFC 6355), in the byte order of SMBIOS.
+    known = {board.mac, f"0004{uuid.UUID(board.specification.uuid).bytes_le.hex()}"}
+    return [each for each in explain(datagrams) if each.machine in known]
+
+
+async def asks_again(board: Board, turns: Turns4) -> None:
+    """Run a machine until it sends another DISCOVER: by then it has looked at what it was offered."""
+    async with board:
+        await until(lambda: turns.asked[board.mac] >= 2, seconds=120, what="another DISCOVER")
+    assert "Station IP" not in board.console
+
+
+def rules(attempt: Attempt) -> dict[str, Rule | None]:
+    """What became of each server's offer."""
+    return {each.offer.server: each.rule for each in attempt.choice.verdicts}
+
+
+async def test_over_dhcpv4_firmware_passes_over_what_explain_says(tmp_path: Path) -> None:
+    """Each wrong offer is one that the right one differs from in a single thing, and a new DISCOVER follows it."""
+    folder, provisions = files(tmp_path)
+    with Network(tmp_path) as network:
+        four, plain, lonely, silent, suffix = (
+            Board(tmp_path, "", network.tap().partition(":")[2], name=name)
+            for name in ("four", "plain", "lonely", "silent", "suffix")
+        )
+        network.dnsmasq(PROXY, network.neighbour(f"{DNSMASQ}/24"))
+        ip("neighbour", "replace", EARLY, "lladdr", four.mac, "dev", "br0")
+        turns = Turns4(
+            {
+                four.mac: [WRONG4, [Offer4(server=HOST4, address="192.0.2.51", url=NAMED, dns=DNSMASQ)]],
+                plain.mac: [[Offer4(server=HOST4, address="192.0.2.60", http_client=False)]],
+                lonely.mac: [[Offer4(server=HOST4, url=NUMBERED)]],
+                suffix.mac: [[Offer4(server=HOST4, address="192.0.2.61", url=f"{PLAIN4}/node.efi.signed")]],
+            }
+        )
+        file = tmp_path / "ignored4.pcap"
+        async with images(folder) as requests, Answers(turns, lambda message, mac: []):
+            with network.capture(file):
+                for board in (plain, lonely, silent):
+                    async with board:
+                        await until(
+                            lambda board=board: turns.asked[board.mac] >= 2, seconds=90, what="another DISCOVER"
+                        )
+                    assert "Station IP" not in board.console
+                async with suffix:
+                    await suffix.until("Could not retrieve NBP file size")
+                assert (requests[0].method, requests[0].status) == ("HEAD", 200)
+                assert not any(each.method == "GET" and each.sent_bytes == each.total_bytes for each in requests)
+                assert await asyncio.to_thread(pxe_offers) == [DNSMASQ], "dnsmasq's proxy does answer PXEClient"
+                async with four:
+                    await four.passes(provisions)
+        captures.keep(file)
+    assert "Station IP address is 192.0.2.51" in four.console
+    (attempt,) = attempts(file, four)
+    assert rules(attempt) == {
+        "192.0.2.2": Rule.NO_CLASS4,
+        "192.0.2.3": Rule.NO_DNS,
+        "192.0.2.4": Rule.UNICAST,
+        HOST4: None,
+    }
+    assert (attempt.choice.rank, attempt.choice.url, attempt.accepted) == (3, NAMED, HOST4)
+    assert [rules(each) for each in attempts(file, plain)] == [{HOST4: Rule.NO_PROXY}]
+    assert [rules(each) for each in attempts(file, lonely)] == [{HOST4: Rule.ALONE}]
+    assert [rules(each) for each in attempts(file, silent)] == [{}], "dnsmasq's own proxy mode says nothing"
+    (strange,) = attempts(file, suffix)
+    assert strange.choice.rank == 1
+    assert "Content-Type" in strange.choice.concerns[0]
     said = httpboot("explain", file)
-    assert "passed over: it has a URL and no option 60 that begins with HTTPClient: the URL does not count" in said
-    assert "passed over: its URL names a host and it brings no DNS server" in said
-    assert "passed over: it has a URL and no option 16: the URL does not count" in said
+    assert f"{silent.mac} asked by DHCPv4 as HTTPClient:Arch:00016:UNDI:003000\n  no offer came" in said
     assert "/secret/" not in said
 
 
-BROADCAST = IPv4Address("255.255.255.255")
-EARLY = IPv4Address("192.0.2.50")
-"""The address that is offered by a packet to itself."""
-
-
-def answer4(asked: Message4, address: IPv4Address, url: str) -> Message4:
-    """An offer, or the ACK, that has all that firmware wants."""
-    kind = Kind4.OFFER if asked.kind == Kind4.DISCOVER else Kind4.ACK
-    plain = Message4(op=2, xid=asked.xid, flags=asked.flags, yiaddr=address, chaddr=asked.chaddr)
-    options: dict[int, bytes] = {
-        Option4.KIND: bytes([kind]),
-        Option4.SERVER_ID: IPv4Address(HOST4).packed,
-        Option4.LEASE_SECONDS: (3600).to_bytes(4),
-        Option4.SUBNET_MASK: bytes([255, 255, 255, 0]),
-        Option4.VENDOR_CLASS: b"HTTPClient",
-        Option4.BOOT_FILE: url.encode() + b"\0",
-    }
-    return message4.with_options(plain, options)
-
-
-def hasty(asked: Message6) -> Message6 | None:
-    """An ADVERTISE whose address is preferred for longer than it is valid."""
-    if asked.kind != Kind6.SOLICIT:
-        return None
-    address = IaAddress(address=IPv6Address("2001:db8::50"), preferred=7200, valid=3600)
-    inside = (Option(Option6.IA_ADDRESS, message6.encode_address(address)),)
-    ia = message6.decode_ia(asked.get(Option6.IA_NA) or b"")
-    options = (
-        Option(Option6.CLIENT_ID, asked.get(Option6.CLIENT_ID) or b""),
-        Option(Option6.SERVER_ID, bytes.fromhex("00030001525400000001")),
-        Option(Option6.IA_NA, message6.encode_ia(IaNa(iaid=ia.iaid, t1=1800, t2=2880, options=inside))),
-        Option(Option6.BOOT_URL, b"http://[2001:db8::1]:8080/secret/node.efi"),
-        Option(Option6.VENDOR_CLASS, message6.http_client_class(b"HTTPClient")),
-    )
-    return Message6(kind=Kind6.ADVERTISE, transaction=asked.transaction, options=options)
-
-
-async def test_a_unicast_offer_a_strange_suffix_and_lifetimes_in_the_wrong_order_end_a_boot(tmp_path: Path) -> None:
+async def test_over_dhcpv6_firmware_passes_over_what_explain_says(tmp_path: Path) -> None:
+    folder, _ = files(tmp_path)
+    url = f"{PLAIN6}/node.efi"
     with Network(tmp_path) as network:
-        async with Yard(network, ["unicast", "suffix"], splash_ms=SPLASH_MS) as yard:
-            (yard.plain / "node.efi.signed").write_bytes(yard.parts.kernel.read_bytes())
-            ip("neighbour", "replace", str(EARLY), "lladdr", yard.macs["unicast"], "dev", "br0")
-
-            def four(asked: Message4) -> tuple[Message4, IPv4Address] | None:
-                if asked.hardware_address.hex(":") == yard.macs["unicast"]:
-                    return answer4(asked, EARLY, "http://192.0.2.1:8080/secret/node.efi"), EARLY
-                return answer4(asked, IPv4Address("192.0.2.51"), "http://192.0.2.1:8080/node.efi.signed"), BROADCAST
-
-            async with Answers(four, hasty) as answers:
-                with network.capture(tmp_path / "dhcp.pcap") as file:
-                    await yard.power_on("unicast", "suffix")
-                    await until(
-                        lambda: (
-                            TIMEOUT in yard.console("unicast")
-                            and "node.efi.signed" in yard.console("suffix")
-                            and "Could not retrieve NBP file size" in yard.console("suffix")
-                            and answers.answered6 >= 2
-                        ),
-                        seconds=150,
-                        what="one machine gives up on DHCPv4, the other on the file, and both get an ADVERTISE",
-                    )
-                    # Firmware that goes on asks for the address about four seconds after it chose.
-                    await asyncio.sleep(20)
-            assert Kind6.REQUEST not in answers.heard6, "it hangs, and takes no such offer"
-            assert yard.console("unicast").count(TIMEOUT) == 1
-    found = explain(capture.read(file.read_bytes()))
-    assert rules(found, yard.macs["unicast"], 4) == {Rule.UNICAST}
-    (suffix,) = [each for each in found if each.machine == yard.macs["suffix"]]
-    assert suffix.choice.rank == 1
-    assert "Content-Type" in suffix.choice.concerns[0]
-    assert rules(found, "", 6) == {Rule.LIFETIMES}
+        taps = [network.tap().partition(":")[2] for _ in range(3)]
+        six = Board(tmp_path, "", taps[0], name="six", version=6, tries=2)
+        hasty = Board(tmp_path, "", taps[1], name="hasty", version=6)
+        fixed = Board(tmp_path, "", taps[2], name="fixed", version=6, uri=url)
+        dnsmasq = "interface=eth0\nbind-interfaces\nenable-ra\ndhcp-range=2001:db8::,ra-only,64\n"
+        network.dnsmasq(dnsmasq, network.neighbour(f"{DNSMASQ6}/64"))
+        wrong = [
+            Offer6(server=2, address="2001:db8::52", url=url, vendor_class=None),
+            Offer6(server=3, address="2001:db8::53", url=url, vendor_class=b"HTTPClient".rjust(16, b"\0")[2:]),
+        ]
+        right = Offer6(server=1, address="2001:db8::51", url=url)
+        other = Offer6(server=1, address="2001:db8::60", url=f"{PLAIN6}/node.efi.signed")
+        started: list[bool] = []
+        turns = Turns6(
+            {
+                six.mac: [wrong, [right]],
+                hasty.mac: [[Offer6(server=1, address="2001:db8::70", url=url, preferred=7200, valid=3600)]],
+                fixed.mac: [[], [], [other]],
+            },
+            answered_release=3,
+            on_release=lambda number: started.append("BdsDxe: starting Boot" in six.console),
+        )
+        file = tmp_path / "ignored6.pcap"
+        async with images(folder) as requests, Answers(lambda message: [], turns):
+            with network.capture(file):
+                async with hasty, six:
+                    await six.until("BdsDxe: starting Boot")
+                    await until(lambda: turns.count(hasty.mac, Kind6.SOLICIT) > 0, seconds=60, what="it asks")
+                    await asyncio.sleep(8)  # what goes on sends its REQUEST after some four seconds
+                assert started[:3] == [False, False, False], "it waits for the answer before it starts what it has"
+                assert turns.heard[hasty.mac] == [Kind6.SOLICIT], "it hangs"
+                assert TIMEOUT not in hasty.console
+                # Its words for an ADVERTISE that will not do; nobody had asked the HTTP server for anything.
+                assert six.console.count("Could not retrieve NBP file size") == 1
+                assert [each.method for each in requests] == ["HEAD", "GET"]
+                requests.clear()
+                async with fixed:
+                    await until(lambda: turns.count(fixed.mac, Kind6.SOLICIT) >= 2, seconds=90, what="it asks again")
+                    alone, before = list(requests), time.time()
+                    await fixed.until("BdsDxe: starting Boot")
+                assert alone == [], "the address that it made itself will not do, though the URL is known"
+                assert {each.path.rpartition("/")[2] for each in requests} == {"node.efi"}, "not what DHCP said"
+        captures.keep(file)
+    first, second = attempts(file, six)
+    assert set(rules(first).values()) == {Rule.NO_CLASS6, Rule.BAD_CLASS6}
+    assert (second.choice.rank, second.accepted, second.unanswered_releases) == (1, right.duid.hex(), 2)
+    assert [set(rules(each).values()) for each in attempts(file, hasty)] == [{Rule.LIFETIMES}]
+    assert [rules(each) for each in attempts(file, fixed, before=before)] == [{}]
+    said = httpboot("explain", file)
+    assert "passed over: it has a URL and no option 16: the URL does not count" in said
+    assert "passed over: its option 16 does not hold HTTPClient in bytes 6 to 15" in said
+    assert "→ boots nothing: the firmware says “Could not retrieve NBP file size”, and has not asked for it" in said
+    assert "but: 2 RELEASE messages were not answered" in said
+    assert "→ boots nothing, and goes no further" in said

@@ -5,23 +5,25 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
-from collections.abc import Callable
-from ipaddress import IPv4Address
+from collections.abc import Callable, Sequence
+from ipaddress import IPv4Address, IPv6Address
 from types import TracebackType
 from typing import Any, cast
 
 from ironic_httpboot.dhcp import message4, message6
-from ironic_httpboot.dhcp.iana import ALL_RELAYS_AND_SERVERS, SERVER_PORT4, SERVER_PORT6
+from ironic_httpboot.dhcp.client import identify6
+from ironic_httpboot.dhcp.iana import ALL_RELAYS_AND_SERVERS, CLIENT_PORT4, SERVER_PORT4, SERVER_PORT6
 from ironic_httpboot.dhcp.message4 import Message4
 from ironic_httpboot.dhcp.message6 import Message6
 from kit.wire import BRIDGE
 
-Answer4 = Callable[[Message4], tuple[Message4, IPv4Address] | None]
-Answer6 = Callable[[Message6], Message6 | None]
+Answer4 = Callable[[Message4], Sequence[tuple[Message4, IPv4Address]]]
+Answer6 = Callable[[Message6, str], Sequence[Message6]]
+"""What to answer; a DHCPv6 machine is told by the MAC in its link-local address."""
 
 
 class _Port(asyncio.DatagramProtocol):
-    def __init__(self, answer: Callable[[bytes, Any], tuple[bytes, Any] | None]) -> None:
+    def __init__(self, answer: Callable[[bytes, Any], Sequence[tuple[bytes, Any]]]) -> None:
         self._answer = answer
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -31,19 +33,16 @@ class _Port(asyncio.DatagramProtocol):
         raise exc
 
     def datagram_received(self, data: bytes, peer: Any) -> None:
-        answer = self._answer(data, peer)
-        if answer is not None:
+        for answer in self._answer(data, peer):
             self._transport.sendto(*answer)
 
 
 class Answers:
-    """heard6: the kinds of DHCPv6 messages that came after the first answer over DHCPv6."""
+    """For as long as the async with statement lasts."""
 
     def __init__(self, answer4: Answer4, answer6: Answer6) -> None:
         self._answer4 = answer4
         self._answer6 = answer6
-        self.heard6: list[int] = []
-        self.answered6 = 0
 
     async def __aenter__(self) -> Answers:
         loop = asyncio.get_running_loop()
@@ -71,17 +70,12 @@ class Answers:
         for each in self._ports:
             each.close()
 
-    def _take4(self, data: bytes, peer: Any) -> tuple[bytes, Any] | None:
-        answer = self._answer4(message4.decode(data))
-        return None if answer is None else (message4.encode(answer[0]), (str(answer[1]), 68))
+    def _take4(self, data: bytes, peer: Any) -> Sequence[tuple[bytes, Any]]:
+        answers = self._answer4(message4.decode(data))
+        return [(message4.encode(answer), (str(address), CLIENT_PORT4)) for answer, address in answers]
 
-    def _take6(self, data: bytes, peer: Any) -> tuple[bytes, Any] | None:
+    def _take6(self, data: bytes, peer: Any) -> Sequence[tuple[bytes, Any]]:
         message = message6.decode(data)
         assert isinstance(message, Message6)
-        if self.answered6:
-            self.heard6.append(message.kind)
-        answer = self._answer6(message)
-        if answer is None:
-            return None
-        self.answered6 += 1
-        return message6.encode(answer), peer
+        mac = identify6(message, (), IPv6Address(peer[0].partition("%")[0])).mac
+        return [(message6.encode(answer), peer) for answer in self._answer6(message, mac.hex(":"))]

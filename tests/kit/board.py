@@ -52,26 +52,41 @@ class Provisions:
         return f'kernel = "{self.kernel}"\ninitrds = [{initrds}]\ncmdline = "{self.cmdline}"\n'
 
 
-def network_path(mac: str, version: int) -> bytes:
-    """PciRoot/Pci/MAC/IPv4 or IPv6/Uri: the one card and the one family, the URL from DHCP (UEFI 2.10 §10.3.4)."""
+def network_path(mac: str, version: int, uri: str = "") -> bytes:
+    """PciRoot/Pci/MAC/IPv4 or IPv6/Uri: the one card and the one family (UEFI 2.10 §10.3.4).
+
+    uri: what to boot; without it the URL comes from DHCP.
+    """
     hardware = struct.pack("<BBH", 3, 11, 37) + bytes.fromhex(mac.replace(":", "")).ljust(32, b"\0") + b"\x01"
     address = struct.pack("<BBH", 3, 12, 27) if version == 4 else struct.pack("<BBH", 3, 13, 60)
     address += bytes((27 if version == 4 else 60) - 4)
-    return _PCI_ROOT + _NETWORK_CARD + hardware + address + uefi.uri_path("")
+    return _PCI_ROOT + _NETWORK_CARD + hardware + address + uefi.uri_path(uri)
 
 
 class Board:
     """One machine; use it in an async with statement."""
 
     def __init__(
-        self, folder: Path, namespace: str, tap: str, *, name: str = "node", version: int = 4, secure_boot: bool = False
+        self,
+        folder: Path,
+        namespace: str,
+        tap: str,
+        *,
+        name: str = "node",
+        version: int = 4,
+        secure_boot: bool = False,
+        uri: str = "",
+        tries: int = 1,
     ) -> None:
+        """uri: what to boot, if DHCP is not to tell. tries: so many boot entries, one after the other."""
         plain = machine(name, network=f"tap:{tap}", namespace=namespace, secure_boot=secure_boot)
         # The very first action must not be IPv6: firmware's own address is not ready then (OVMF 2022.11).
         self.specification: Specification = replace(plain, splash_ms=4000 if version == 6 else 0)
         self._folder = folder / f"board-{name}"
         self._folder.mkdir()
         self._version = version
+        self._uri = uri
+        self._tries = tries
         found = firmware.find(plain.arch, secure_boot=secure_boot)
         self._machine = Machine(self.specification, self._folder, found)
         self._nvram = firmware.Nvram(self._machine.variables, found)
@@ -89,16 +104,13 @@ class Board:
 
     async def __aenter__(self) -> Board:
         self._nvram.ensure()
-        path = network_path(self.mac, self._version)
-        data = struct.pack("<IH", 1, len(path)) + _DESCRIPTION.encode("utf-16-le") + b"\0\0" + path
-        entry = uefi.Variable(
-            name=f"Boot{_NUMBER:04X}",
-            guid=uefi.GLOBAL_VARIABLE,
-            attributes=uefi.BOOT_VARIABLE_ATTRIBUTES,
-            data=data,
-        )
+        path = network_path(self.mac, self._version, self._uri)
+        numbers = range(_NUMBER, _NUMBER + self._tries)
+        entries = [uefi.boot_option(number, _DESCRIPTION, path) for number in numbers]
+        order = [uefi.boot_order(numbers[1:])] if numbers[1:] else []
         image = self._nvram.path.read_bytes()
-        self._nvram.path.write_bytes(varstore.rewrite(image, remove=(), put=(entry, uefi.boot_next(_NUMBER))))
+        put = (*entries, *order, uefi.boot_next(_NUMBER))
+        self._nvram.path.write_bytes(varstore.rewrite(image, remove=(), put=put))
         await self._machine.start()
         return self
 

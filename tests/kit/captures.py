@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import shutil
@@ -11,11 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ironic_httpboot import config
 from kit.judges import judge
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "dhcp"
 _WANTED = "HTTPBOOT_GOLDEN"
-_VERSIONS = ("qemu-system-x86", "ovmf", "dnsmasq-base", "isc-dhcp-client")
+_INSTALLED = ("qemu-system-x86", "dnsmasq-base", "isc-dhcp-client")
+_UNPACKED = ("ovmf", "grub-efi-amd64-bin", "ipxe")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +64,15 @@ def keep(path: Path) -> None:
         return
     GOLDEN.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(path, GOLDEN / path.name)
-    versions = judge("dpkg-query", "-W", "-f", "${Package} ${Version}\n", *_VERSIONS).decode()
+    versions = judge("dpkg-query", "-W", "-f", "${Package} ${Version}\n", *_INSTALLED).decode()
+    versions += "".join(f"{package} {_unpacked_version(package)}\n" for package in _UNPACKED)
     lines = judge("tshark", "-n", "-r", path).decode().splitlines()
     text = "\n".join(" ".join(line.split()[2:]) for line in lines)
     (GOLDEN / f"{path.stem}.txt").write_text(f"{versions}\n{text}\n")
+
+
+def _unpacked_version(package: str) -> str:
+    """As the first line of the changelog says that came with the package."""
+    changelog = config.parts_folder() / "usr" / "share" / "doc" / package / "changelog.Debian.gz"
+    with gzip.open(changelog, "rt") as lines:
+        return next(lines).split("(")[1].split(")")[0]

@@ -11,12 +11,18 @@ import os
 import re
 import selectors
 import shutil
+import socket
 import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from ipaddress import IPv4Address
 from pathlib import Path
 from types import TracebackType
+
+from ironic_httpboot.dhcp import message4
+from ironic_httpboot.dhcp.iana import CLIENT_PORT4, SERVER_PORT4, Kind4, Option4
+from kit.dhcp import PXE, question4
 
 BRIDGE = "br0"
 HOST4, HOST6 = "192.0.2.1", "2001:db8::1"
@@ -96,6 +102,7 @@ class Network:
         self._name = f"httpboot-{os.getpid()}-{next(_numbers)}"
         self._running: list[Running] = []
         self._taps = itertools.count()
+        self._neighbours: list[str] = []
 
     def __enter__(self) -> Network:
         assert os.geteuid() == 0, "a network of its own needs root"
@@ -124,7 +131,21 @@ class Network:
             (self.folder / f"{program.name}-{program.process.pid}.log").write_text(said)
         _enter(Path(f"/proc/self/fd/{self._before}"))
         os.close(self._before)
-        ip("netns", "delete", self._name)
+        for name in (*self._neighbours, self._name):
+            ip("netns", "delete", name)
+
+    def neighbour(self, *addresses: str) -> str:
+        """Another host on the bridge, by its card eth0, with these addresses; the name of its namespace."""
+        number = len(self._neighbours)
+        name = f"{self._name}-{number}"
+        ip("netns", "add", name)
+        self._neighbours.append(name)
+        ip("link", "add", f"host{number}", "type", "veth", "peer", "name", "eth0", "netns", name)
+        ip("link", "set", f"host{number}", "master", BRIDGE, "up")
+        for each in addresses:
+            ip("-n", name, "address", "add", each, "dev", "eth0", *(("nodad",) if ":" in each else ()))
+        ip("-n", name, "link", "set", "eth0", "up")
+        return name
 
     def tap(self) -> str:
         """A new tap on the bridge, as a machine's network: "tap:NAME"."""
@@ -140,8 +161,11 @@ class Network:
         program.until(ready)
         return program
 
-    def dnsmasq(self, configuration: str) -> Running:
-        """Start dnsmasq with a configuration, as far as that says; names are answered where it has a `port`."""
+    def dnsmasq(self, configuration: str, neighbour: str = "") -> Running:
+        """Start dnsmasq with a configuration, as far as that says; names are answered where it has a `port`.
+
+        neighbour: where to, if not on this host.
+        """
         file = self.folder / f"dnsmasq-{len(self._running)}.conf"
         file.write_text(configuration)
         options = ["--keep-in-foreground", "--log-facility=-", "--log-dhcp", "--no-resolv", "--no-hosts", "--user=root"]
@@ -149,7 +173,8 @@ class Network:
             options.append("--port=0")
         leases = f"--dhcp-leasefile={self.folder / f'dnsmasq-{len(self._running)}.leases'}"
         # The process number 0 of --pid-file= means none.
-        return self.start("dnsmasq", f"--conf-file={file}", "--pid-file=", leases, *options, ready=r"started, |DHCP, ")
+        program = ["ip", "netns", "exec", neighbour, "dnsmasq"] if neighbour else ["dnsmasq"]
+        return self.start(*program, f"--conf-file={file}", "--pid-file=", leases, *options, ready=r"started, |DHCP, ")
 
     @contextmanager
     def capture(self, target: Path) -> Iterator[Path]:
@@ -163,3 +188,24 @@ class Network:
         finally:
             program.stop()
             self._running.remove(program)
+
+
+def pxe_offers(*, seconds: float = 3) -> list[str]:
+    """Ask on the bridge as PXE firmware does; the servers that make an offer, in order."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, BRIDGE.encode())
+        client.bind(("", CLIENT_PORT4))
+        client.sendto(message4.encode(question4(vendor=PXE)), ("255.255.255.255", SERVER_PORT4))
+        found: list[str] = []
+        deadline = time.monotonic() + seconds
+        while not found:
+            client.settimeout(max(0.01, deadline - time.monotonic()))
+            try:
+                data, _ = client.recvfrom(65536)
+            except TimeoutError:
+                break
+            answer = message4.decode(data)
+            if answer.kind == Kind4.OFFER:
+                found.append(str(IPv4Address(answer.by_code[Option4.SERVER_ID])))
+        return found

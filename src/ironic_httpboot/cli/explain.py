@@ -12,9 +12,11 @@ from ironic_httpboot.cli import output
 from ironic_httpboot.dhcp import capture
 from ironic_httpboot.dhcp.explain import Attempt
 from ironic_httpboot.dhcp.explain import explain as explained
-from ironic_httpboot.dhcp.firmware import Rule
+from ironic_httpboot.dhcp.firmware import RELEASE_AWAITED, Rule
 from ironic_httpboot.errors import BadUrl, InputError, MalformedMessage
 from ironic_httpboot.model import BootUrl
+
+NO_SIZE = "Could not retrieve NBP file size"
 
 
 def explain(
@@ -57,10 +59,16 @@ def _lines(attempt: Attempt) -> list[str]:
     if attempt.choice.rank is not None:
         lines.append(f"  → boots {_shown(attempt.choice.url)} (choice {attempt.choice.rank} of the firmware's order)")
         lines += [f"    but: {each}" for each in attempt.choice.concerns]
+        if attempt.unanswered_releases:
+            lines.append(
+                f"    but: {attempt.unanswered_releases} RELEASE messages were not answered: {RELEASE_AWAITED}"
+            )
     elif any(verdict.rule is Rule.LIFETIMES for verdict in attempt.choice.verdicts):
         lines.append("  → boots nothing, and goes no further")
     elif attempt.choice.verdicts:
-        lines.append("  → boots nothing: the firmware says “Server response timeout”")
+        # OVMF 2022.11 has other words where an ADVERTISE came and none will do.
+        said = "“Server response timeout”" if attempt.family == 4 else f"“{NO_SIZE}”, and has not asked for it"
+        lines.append(f"  → boots nothing: the firmware says {said}")
     return lines
 
 
@@ -84,6 +92,7 @@ def _as_data(attempt: Attempt) -> dict[str, Any]:
         "rank": attempt.choice.rank,
         "url": _shown(attempt.choice.url) if attempt.choice.url else None,
         "concerns": attempt.choice.concerns,
+        "unanswered_releases": attempt.unanswered_releases,
         "offers": [
             {
                 "server": each.offer.server,

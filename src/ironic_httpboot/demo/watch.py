@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from ironic_httpboot.emulator.console import NO_SIZE, Reader, redact
+from ironic_httpboot.emulator.console import CANCELLED, NO_SIZE, Reader, redact
 from ironic_httpboot.errors import BootFailed
 from ironic_httpboot.events import Event, Failed, Stage, Transfer, stage_of
 
@@ -58,8 +58,8 @@ class Watch:
             self._loop.call_soon_threadsafe(self._take, event)
 
     def _take(self, event: Event) -> None:
-        if isinstance(event, Failed) and event.reason == NO_SIZE:
-            event = replace(event, reason=why_no_size(self.events))
+        if isinstance(event, Failed):
+            event = replace(event, reason=why(event.reason, self.events))
         self.events.append(event)
         self._heard.set()
         for listener in self._listeners:
@@ -103,16 +103,21 @@ class Watch:
         return BootFailed("\n".join(lines))
 
 
-def why_no_size(events: Sequence[Event]) -> str:
-    """Why firmware did not learn an image's size, by what the machine and its HTTP server had reported before."""
+def why(reason: str, events: Sequence[Event]) -> str:
+    """A reason that the console cannot tell from another, by what machine and HTTP server had reported before."""
+    if reason not in (NO_SIZE, CANCELLED):
+        return reason
+    has_address = any(stage_of(each) is Stage.LEASE for each in events)
+    if not has_address:
+        return "the machine has no address, and no HEAD request came: no DHCP offer was accepted"
+    if reason == CANCELLED:
+        return "the TLS handshake failed"
     heads = [each for each in events if isinstance(each, Transfer) and each.method == "HEAD" and each.finished]
-    if heads and heads[-1].status == 200:
-        return "the server answered the HEAD request, but its Content-Type and the URL's suffix are no boot image's"
-    if heads:
-        return f"the server answered the HEAD request with {heads[-1].status}"
-    if any(stage_of(each) is Stage.LEASE for each in events):
+    if not heads:
         return "the machine has an address, but no HEAD request came: the server cannot be reached, or TLS failed"
-    return "the machine has no address, and no HEAD request came: no DHCP offer was accepted"
+    if heads[-1].status != 200:
+        return f"the server answered the HEAD request with {heads[-1].status}"
+    return "the server answered the HEAD request, but its Content-Type and the URL's suffix are no boot image's"
 
 
 def last_lines(console: Path) -> list[str]:

@@ -34,7 +34,7 @@ class Attempt:
     """One boot attempt of one machine.
 
     machine: MAC, or DUID as hex. family: 4 or 6. asked: the vendor class. accepted: the server that it then asked for
-    the lease, as its REQUEST says, or None.
+    the lease, as its REQUEST says, or None. unanswered_releases: how often it gave its DHCPv6 lease back to no answer.
     """
 
     machine: str
@@ -43,6 +43,7 @@ class Attempt:
     at: float
     choice: firmware.Choice
     accepted: str | None
+    unanswered_releases: int = 0
 
 
 @dataclass(slots=True)
@@ -54,6 +55,7 @@ class _Open:
     broadcast: bool = False
     offers: dict[bytes, firmware.Offer] = field(default_factory=dict)
     accepted: str | None = None
+    releases: dict[int, int] = field(default_factory=dict)
 
 
 def explain(datagrams: Iterable[Datagram]) -> tuple[Attempt, ...]:
@@ -76,6 +78,7 @@ def explain(datagrams: Iterable[Datagram]) -> tuple[Attempt, ...]:
             at=each.at,
             choice=firmware.choose(tuple(each.offers.values())),
             accepted=each.accepted,
+            unanswered_releases=sum(max(count, 0) for count in each.releases.values()),
         )
         for each in attempts.values()
     )
@@ -124,15 +127,25 @@ def _take6(datagram: Datagram, attempts: dict[tuple[int, bytes, int], _Open]) ->
     if message.kind == Kind6.SOLICIT and HTTP_CLIENT in vendor:
         asked = message6.decode_vendor_class(vendor).classes[0].decode("latin-1")
         attempts.setdefault((6, duid, message.transaction), _Open(duid.hex(), 6, asked, datagram.at))
-    elif message.kind == Kind6.REQUEST and HTTP_CLIENT in vendor:
-        # A REQUEST has a transaction of its own; it belongs to the machine's last attempt.
+    elif message.kind in (Kind6.REQUEST, Kind6.RELEASE, Kind6.REPLY):
+        # Each has a transaction of its own; it belongs to the machine's last attempt.
         last = next((each for key, each in reversed(attempts.items()) if key[:2] == (6, duid)), None)
         if last is not None:
-            last.accepted = (message.get(Option6.SERVER_ID) or b"").hex()
+            _go_on(last, message)
     elif message.kind == Kind6.ADVERTISE and (6, duid, message.transaction) in attempts:
         server = (message.get(Option6.SERVER_ID) or b"").hex()
         offer = firmware.assess6(message, server=server, size_bytes=len(datagram.payload))
         attempts[6, duid, message.transaction].offers.setdefault(server.encode() + datagram.payload, offer)
+
+
+def _go_on(attempt: _Open, message: Message6) -> None:
+    """Take what follows a machine's choice."""
+    if message.kind == Kind6.REQUEST and HTTP_CLIENT in (message.get(Option6.VENDOR_CLASS) or b""):
+        attempt.accepted = (message.get(Option6.SERVER_ID) or b"").hex()
+    elif message.kind == Kind6.RELEASE:
+        attempt.releases[message.transaction] = attempt.releases.get(message.transaction, 0) + 1
+    elif message.kind == Kind6.REPLY and message.transaction in attempt.releases:
+        attempt.releases[message.transaction] -= 1
 
 
 def _unwrapped(data: bytes) -> Message6:

@@ -21,6 +21,8 @@ from ironic_httpboot.model import BootUrl, ImageKind
 LARGEST_PACKET_BYTES, MOST_OFFERS = 1472, 16
 _CLASS6 = slice(6, 16)
 _RAN, _READ = "ran: OVMF 2022.11-6+deb12u2", "read: EDK2 HttpBootDxe, 2026-08"
+RELEASE_AWAITED = "firmware waits for the answer, up to some 45 s, before it starts what it has fetched"
+"""Ran: OVMF 2022.11-6+deb12u2."""
 _LIMITED_BROADCAST = IPv4Address("255.255.255.255")
 
 

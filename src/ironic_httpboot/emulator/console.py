@@ -85,6 +85,7 @@ NO_SIZE = (
     "the image's size was not learnt: DHCP gave no address, or the HEAD request did not succeed (the server cannot be"
     " reached, TLS failed, or the type is not a boot image's)"
 )
+CANCELLED = "the firmware gave up: the TLS handshake failed, or no DHCPv6 offer was accepted"
 """The console does not tell these apart; who also hears the HTTP server can (see `demo.watch`)."""
 
 _TROUBLE = (
@@ -92,7 +93,7 @@ _TROUBLE = (
     _TroubleRow(re.compile(r"Server response timeout"), "no DHCP server made an offer that this firmware accepts"),
     _TroubleRow(re.compile(r"Could not retrieve NBP file size"), NO_SIZE),
     _TroubleRow(re.compile(r"Could not establish connection with HTTP server"), "the HTTP server cannot be reached"),
-    _TroubleRow(re.compile(r"Remote boot cancelled"), "the TLS handshake failed"),
+    _TroubleRow(re.compile(r"Remote boot cancelled"), CANCELLED),
     _TroubleRow(re.compile(r"only HTTPS connection is allowed"), "this firmware boots from https:// only"),
     _TroubleRow(re.compile(r"HTTP ERROR: Resource Redirected"), "the server redirected, which firmware never follows"),
     _TroubleRow(re.compile(r"Client Error: (\d+)"), r"the HTTP server answered \1"),

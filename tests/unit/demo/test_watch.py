@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ironic_httpboot.demo.watch import LIMITS, Watch, last_lines
-from ironic_httpboot.emulator.console import NO_SIZE
+from ironic_httpboot.emulator.console import CANCELLED, NO_SIZE
 from ironic_httpboot.errors import BootFailed
 from ironic_httpboot.events import Event, Failed, Reached, Stage, Transfer
 
@@ -103,17 +103,21 @@ def test_a_console_that_is_not_there_has_no_last_lines(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("before", "said"),
+    ("reason", "before", "said"),
     [
-        ([], "the machine has no address, and no HEAD request came: no DHCP offer was accepted"),
-        ([reached(Stage.LEASE)], "the machine has an address, but no HEAD request came"),
-        ([reached(Stage.LEASE), transfer("HEAD", 0, status=404)], "the server answered the HEAD request with 404"),
-        ([reached(Stage.LEASE), transfer("HEAD", 0)], "its Content-Type and the URL's suffix are no boot image's"),
+        (NO_SIZE, [], "the machine has no address, and no HEAD request came: no DHCP offer was accepted"),
+        (NO_SIZE, [reached(Stage.LEASE)], "the machine has an address, but no HEAD request came"),
+        (NO_SIZE, [reached(Stage.LEASE), transfer("HEAD", 0, status=404)], "answered the HEAD request with 404"),
+        (NO_SIZE, [reached(Stage.LEASE), transfer("HEAD", 0)], "Content-Type and the URL's suffix are no boot image's"),
+        (CANCELLED, [], "no DHCP offer was accepted"),
+        (CANCELLED, [reached(Stage.LEASE)], "the TLS handshake failed"),
     ],
 )
-async def test_why_a_size_was_not_learnt_is_told_by_what_the_server_saw(before: list[Event], said: str) -> None:
+async def test_what_the_console_cannot_tell_is_told_by_what_the_server_saw(
+    reason: str, before: list[Event], said: str
+) -> None:
     watch = Watch("node-1", {Stage.VERDICT: 5})
-    for event in (*before, failed(NO_SIZE, final=True)):
+    for event in (*before, failed(reason, final=True)):
         watch.hear(event)
     with pytest.raises(BootFailed) as caught:
         await watch.until(Stage.VERDICT)

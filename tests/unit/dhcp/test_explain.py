@@ -27,25 +27,33 @@ def test_what_firmware_took_is_what_it_then_asked_for() -> None:
 
 
 def test_what_firmware_ignored_has_its_rule_and_no_request_followed() -> None:
-    found = attempts("ovmf-ignores-offers.pcap")
-    assert {each.family for each in found} == {4, 6}
-    assert all(each.choice.rank is None for each in found)
-    assert all(each.accepted is None for each in found)
+    found = [each for name in ("ignored4.pcap", "ignored6.pcap") for each in attempts(name)]
+    useless = [each for each in found if each.choice.rank is None]
+    assert {each.family for each in useless} == {4, 6}
+    assert all(each.accepted is None for each in useless)
     seen = {verdict.rule for each in found for verdict in each.choice.verdicts}
-    assert seen == {Rule.NO_CLASS4, Rule.NO_DNS, Rule.NO_CLASS6, Rule.BAD_CLASS6}
+    assert seen == {
+        Rule.NO_CLASS4,
+        Rule.NO_DNS,
+        Rule.UNICAST,
+        Rule.NO_PROXY,
+        Rule.ALONE,
+        Rule.NO_CLASS6,
+        Rule.BAD_CLASS6,
+        Rule.LIFETIMES,
+        None,
+    }
 
 
-@pytest.mark.parametrize("name", ["ovmf-grub-ipxe-dnsmasq.pcap", "ovmf-ignores-offers.pcap"])
+def test_what_was_taken_may_still_fail() -> None:
+    (strange,) = [each for each in attempts("ignored4.pcap") if each.choice.concerns]
+    assert strange.accepted == "192.0.2.1", "firmware took it, and failed at HTTP"
+    assert "Content-Type" in strange.choice.concerns[0]
+    assert [each.unanswered_releases for each in attempts("ignored6.pcap") if each.accepted] == [2, 2]
+
+
+@pytest.mark.parametrize("name", ["ovmf-grub-ipxe-dnsmasq.pcap", "ignored4.pcap", "ignored6.pcap"])
 def test_an_offer_that_is_sent_again_is_told_once(name: str) -> None:
     for each in attempts(name):
         offers = [verdict.offer for verdict in each.choice.verdicts]
         assert len(offers) == len(set(offers))
-
-
-def test_a_unicast_offer_and_lifetimes_in_the_wrong_order_are_told_from_a_strange_suffix() -> None:
-    found = attempts("ovmf-unicast-suffix-lifetimes.pcap")
-    seen = {(each.family, verdict.rule) for each in found for verdict in each.choice.verdicts}
-    assert seen == {(4, Rule.UNICAST), (4, None), (6, Rule.LIFETIMES)}
-    (taken,) = [each for each in found if each.choice.rank == 1]
-    assert taken.accepted == "192.0.2.1", "firmware took it, and failed at HTTP"
-    assert "Content-Type" in taken.choice.concerns[0]
