@@ -26,9 +26,9 @@ ROOT = Path(__file__).parents[2]
 PYTHON = ROOT / ".venv-neutron" / "bin" / "python"
 AGENT4, AGENT6 = "192.0.2.2", "2001:db8::2"
 _AGENT_MAC = "fa:16:3e:00:00:02"
-MACHINES = (("192.0.2.100", "2001:db8::100"), ("192.0.2.101", "2001:db8::101"))
-PORTS, AGENT_PORT, SUBNET4, SUBNET6 = (
-    ("11111111-0000-4000-8000-000000000001", "11111111-0000-4000-8000-000000000002"),
+MACHINE = ("192.0.2.100", "2001:db8::100")
+PORT, AGENT_PORT, SUBNET4, SUBNET6 = (
+    "11111111-0000-4000-8000-000000000001",
     "22222222-0000-4000-8000-000000000000",
     "44444444-0000-4000-8000-000000000000",
     "66666666-0000-4000-8000-000000000000",
@@ -116,13 +116,13 @@ class Driver:
 
 
 class Neutron:
-    """One network, one or two machines' ports on it, and the agent. Use `neutron`. driver: Neutron's code itself."""
+    """One network, one machine's port on it, and the agent. Use `neutron`. driver: Neutron's code itself."""
 
-    def __init__(self, neutron: Driver, folder: Path, macs: Sequence[str], identity: str) -> None:
+    def __init__(self, neutron: Driver, folder: Path, mac: str, identity: str) -> None:
         self.id = identity
         self.driver = neutron
         self._folder = folder
-        self._macs = macs
+        self._mac = mac
         self._device_id = neutron.ask("device_id", network=self.id)
 
     @property
@@ -130,15 +130,15 @@ class Neutron:
         """The name of the agent's interface, as Neutron's drivers make it from the port's ID."""
         return f"tap{AGENT_PORT}"[:14]
 
-    def start(self, *options: Options) -> None:
+    def start(self, options: Options = ()) -> None:
         """The agent hears of the network: it writes its files and starts dnsmasq."""
         assert self.driver.ask("enable", network=self._network(options)) == self.interface
 
-    def set(self, *options: Options) -> None:
-        """The agent hears of other extra_dhcp_opts: those of the first machine's port, of the second's."""
+    def set(self, options: Options = ()) -> None:
+        """The agent hears that the machine's port has other extra_dhcp_opts."""
         self.driver.ask("reload", network=self._network(options))
 
-    def restart(self, *options: Options) -> None:
+    def restart(self, options: Options = ()) -> None:
         """The same, and dnsmasq is started anew: that of Debian 12 does not outlive `set` once it has given a lease."""
         self.driver.ask("restart", network=self._network(options))
 
@@ -153,19 +153,13 @@ class Neutron:
         """What the agent's driver wrote: the file "opts", "host" or "leases" for dnsmasq."""
         return (self._folder / "dhcp" / self.id / kind).read_text()
 
-    def command_line(self) -> list[str]:
-        """How dnsmasq was started."""
-        pid = self.wrote("pid").strip()
-        return Path("/proc", pid, "cmdline").read_text().split("\0")[:-1]
-
     @property
     def log(self) -> str:
         """What dnsmasq has said."""
         return (self._folder / "log" / self.id / "dhcp_dns_log").read_text()
 
-    def _network(self, options: Sequence[Options]) -> dict[str, object]:
+    def _network(self, options: Options) -> dict[str, object]:
         """As the agent gets it from Neutron's server (get_network_info)."""
-        given_options = [*options, *((),) * (len(self._macs) - len(options))]
         return {
             "id": self.id,
             "project_id": "project",
@@ -177,10 +171,7 @@ class Neutron:
             "non_local_subnets": [],
             "ports": [
                 _port(AGENT_PORT, _AGENT_MAC, "network:dhcp", self._device_id, (AGENT4, AGENT6), ()),
-                *(
-                    _port(identity, mac, "baremetal:none", "node", addresses, given)
-                    for identity, mac, addresses, given in zip(PORTS, self._macs, MACHINES, given_options, strict=False)
-                ),
+                _port(PORT, self._mac, "baremetal:none", "node", MACHINE, options),
             ],
         }
 
@@ -226,7 +217,7 @@ def exported(network: Neutron, host: export.Host) -> Options:
 
 
 @contextmanager
-def neutron(host: Namespace, *macs: str, dnsmasq: str = "") -> Iterator[Neutron]:
+def neutron(host: Namespace, mac: str, *, dnsmasq: str = "") -> Iterator[Neutron]:
     """The agent on a host's switch. dnsmasq: what stands in its `dnsmasq_config_file`."""
     identity = str(uuid.uuid4())  # its own, as the namespace's name is made of it
     # dnsmasq reads its files again as the user nobody, who may not enter pytest's own folders.
@@ -237,7 +228,7 @@ def neutron(host: Namespace, *macs: str, dnsmasq: str = "") -> Iterator[Neutron]
         (folder / "agent.ini").write_text(_CONFIGURATION.format(folder=folder))
         program = Driver(folder / "agent.ini")
         try:
-            made = Neutron(program, folder, macs, identity)
+            made = Neutron(program, folder, mac, identity)
             host.cable("neutron", agent, made.interface, bridge=BRIDGE)
             yield made
         finally:

@@ -88,7 +88,7 @@ def test_the_api_takes_what_export_says_and_the_driver_writes_it_for_dnsmasq(cli
     if os.environ.get("HTTPBOOT_GOLDEN"):
         _GOLDEN.write_text(written)
     assert written == _GOLDEN.read_text()
-    assert f"[2001:db8::100],set:port-{neutron.PORTS[0]}\n" in network.wrote("host")
+    assert f"[2001:db8::100],set:port-{neutron.PORT}\n" in network.wrote("host")
 
 
 def test_a_port_without_a_tag_offers_the_url_to_whoever_has_the_mac(
@@ -162,6 +162,14 @@ def test_no_value_of_option_16_is_the_right_one_and_one_satisfies_firmware(
     assert answer.get(Option6.VENDOR_CLASS) == bytes.fromhex(sent), "dnsmasq: text, with a length before each part"
     flaw = assess6(answer, server="", size_bytes=300).flaw
     assert flaw is (None if value == neutron.VENDOR_CLASS6 else Rule.BAD_CLASS6)
+
+
+def test_the_url_alone_as_ironic_39_sets_it_is_not_enough_for_firmware(client: tuple[Neutron, Namespace]) -> None:
+    network, machine = client
+    network.restart([option("59", _URL6, 6)])
+    answer = answer6(machine)
+    assert answer.get(Option6.BOOT_URL) == _URL6.encode()
+    assert assess6(answer, server="", size_bytes=300).flaw is Rule.NO_CLASS6
 
 
 def test_ovns_own_dhcp_never_hears_of_the_vendor_class(client: tuple[Neutron, Namespace]) -> None:
