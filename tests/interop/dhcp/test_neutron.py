@@ -122,6 +122,16 @@ def test_ipxe_gets_its_script_in_whatever_order_neutron_keeps_the_options(
     assert given(machine, tmp_path, *_IPXE)["bootfile"] == _SCRIPT
 
 
+def test_a_plain_67_beside_the_scripts_depends_on_that_order(client: tuple[Neutron, Namespace], tmp_path: Path) -> None:
+    """Why `httpboot export neutron` writes tag:!ipxe,67: dnsmasq takes the last line that fits."""
+    network, machine = client
+    plain, script = option("67", _URL4, 4), option("tag:ipxe,67", _SCRIPT, 4)
+    network.restart([plain, script])
+    assert given(machine, tmp_path, *_IPXE)["bootfile"] == _SCRIPT
+    network.restart([script, plain])
+    assert given(machine, tmp_path, *_IPXE)["bootfile"] == _URL4
+
+
 def test_a_port_whose_options_are_gone_offers_no_url(client: tuple[Neutron, Namespace], tmp_path: Path) -> None:
     network, machine = client
     network.restart(http_boot(_URL4))
