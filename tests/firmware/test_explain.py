@@ -125,6 +125,34 @@ async def test_over_dhcpv4_firmware_passes_over_what_explain_says(tmp_path: Path
     assert "/secret/" not in said
 
 
+async def test_an_offer_is_taken_and_then_no_redirect_is_followed_and_no_error_forgiven(tmp_path: Path) -> None:
+    """`explain` says so much: the offer was good, so the trouble is in HTTP."""
+    folder, _ = files(tmp_path)
+    asked: list[str] = []
+
+    async def redirect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        asked.append(head.split(b" ")[0].decode())
+        answer = f"HTTP/1.1 302 Found\r\nLocation: {NUMBERED}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+        writer.write(answer.encode())
+        await writer.drain()
+        writer.close()
+
+    with Network(tmp_path) as network:
+        board = Board(tmp_path, "", network.tap().partition(":")[2], name="moved", tries=2)
+        urls = (f"http://{HOST4}:8081/moved.efi", f"{PLAIN4}/missing.efi")
+        turns = Turns4({board.mac: [[Offer4(server=HOST4, address="192.0.2.70", url=url)] for url in urls]})
+        elsewhere = await asyncio.start_server(redirect, HOST4, 8081)
+        async with elsewhere, images(folder) as requests, Answers(turns, lambda message, mac: []):
+            with network.capture(tmp_path / "dhcp.pcap") as file:
+                async with board:
+                    await board.until("Resource Redirected")
+                    await board.until("Client Error: 404")
+        assert asked[0] == "HEAD"
+        assert {each.status for each in requests} == {404}, "nothing was fetched from where the redirect leads"
+    assert [(each.choice.rank, each.choice.url) for each in attempts(file, board)] == [(1, url) for url in urls]
+
+
 async def test_over_dhcpv6_firmware_passes_over_what_explain_says(tmp_path: Path) -> None:
     folder, _ = files(tmp_path)
     url = f"{PLAIN6}/node.efi"
