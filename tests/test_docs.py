@@ -19,6 +19,8 @@ from pydantic import BaseModel
 
 from ironic_httpboot import config, errors
 from ironic_httpboot.demo import guest
+from ironic_httpboot.dhcp import capture, message4
+from ironic_httpboot.dhcp.iana import Kind4, Option4
 from ironic_httpboot.events import Stage
 from ironic_httpboot.http import manifest
 
@@ -190,6 +192,24 @@ def test_the_configuration_reference_agrees_with_the_code(heading: str, model: t
             assert rows[name][0] == default, name
         else:
             assert "`" not in rows[name][0] or rows[name][0] == "in `certificate`", name
+
+
+def test_the_packets_of_the_story_are_those_of_its_capture() -> None:
+    text = (DOCS / "explanation" / "the-boot-as-a-story.md").read_text()
+    told = re.findall(r"^    (\d+\.\d{3}) +(\S+) +→ broadcast +(\w+)(?: .*(http://\S+/)…(/\S+))?", text, re.MULTILINE)
+    datagrams = list(capture.read((ROOT / "tests/golden/dhcp/loaders4.pcap").read_bytes()))
+    passed = []
+    for each in datagrams:
+        message = message4.decode(each.payload)
+        url = message.by_code.get(Option4.BOOT_FILE, b"").rstrip(b"\0").decode()
+        assert message.kind is not None
+        passed.append((f"{each.at - datagrams[0].at:.3f}", str(each.source), Kind4(message.kind).name, url))
+    assert len(told) >= 10
+    for at, source, kind, start, end in told:
+        assert any(
+            packet[:3] == (at, source, kind) and packet[3].startswith(start) and packet[3].endswith(end)
+            for packet in passed
+        ), (at, source, kind)
 
 
 def test_the_manifest_reference_agrees_with_the_code() -> None:

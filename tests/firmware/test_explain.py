@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -15,17 +13,13 @@ from ironic_httpboot.dhcp import capture
 from ironic_httpboot.dhcp.explain import Attempt, explain
 from ironic_httpboot.dhcp.firmware import Rule
 from ironic_httpboot.dhcp.iana import Kind6
-from ironic_httpboot.events import Event, Transfer
-from ironic_httpboot.http.folder import Folder
-from ironic_httpboot.http.serve import Limits, Server
-from ironic_httpboot.image.compose import compose, write
-from ironic_httpboot.model import BootRecipe, Chain, Container
 from kit import captures
 from kit.answers import Answers
-from kit.board import Board, Provisions
+from kit.board import Board
 from kit.commands import httpboot
 from kit.lab import until
 from kit.offers import Offer4, Offer6, Turns4, Turns6
+from kit.shelf import files, images
 from kit.wire import HOST4, HOST6, Network, ip, pxe_offers
 
 pytestmark = pytest.mark.firmware
@@ -54,40 +48,6 @@ dhcp-option-force=60,HTTPClient
 dhcp-boot={NUMBERED}
 """
 """dnsmasq as a proxy, which is to stay silent, and as the name server."""
-
-
-@asynccontextmanager
-async def images(folder: Path) -> AsyncIterator[list[Transfer]]:
-    """A server of the files in a folder; every request that it has finished."""
-    seen: list[Transfer] = []
-
-    def hear(event: Event) -> None:
-        if isinstance(event, Transfer) and event.finished:
-            seen.append(event)
-
-    server = Server([Folder(folder)], host="", port=8080, on_event=hear, limits=Limits(stop_seconds=5))
-    await server.start()
-    try:
-        yield seen
-    finally:
-        await server.stop()
-
-
-def files(folder: Path) -> tuple[Path, Provisions]:
-    """A folder of images, with one that passes its own checks, and what is in that."""
-    provisions = Provisions.make(folder)
-    secret = folder / "images" / "secret"
-    secret.mkdir(parents=True)
-    recipe = BootRecipe(
-        chain=Chain.UKI,
-        container=Container.EFI,
-        kernel=provisions.kernel,
-        initrds=provisions.initrds,
-        cmdline=provisions.cmdline,
-    )
-    write(compose(recipe), secret / "node.efi")
-    (secret / "node.efi.signed").write_bytes(provisions.kernel.read_bytes())
-    return folder / "images", provisions
 
 
 def attempts(file: Path, board: Board, *, before: float = float("inf")) -> list[Attempt]:
@@ -163,6 +123,34 @@ async def test_over_dhcpv4_firmware_passes_over_what_explain_says(tmp_path: Path
     said = httpboot("explain", file)
     assert f"{silent.mac} asked by DHCPv4 as HTTPClient:Arch:00016:UNDI:003000\n  no offer came" in said
     assert "/secret/" not in said
+
+
+async def test_an_offer_is_taken_and_then_no_redirect_is_followed_and_no_error_forgiven(tmp_path: Path) -> None:
+    """`explain` says so much: the offer was good, so the trouble is in HTTP."""
+    folder, _ = files(tmp_path)
+    asked: list[str] = []
+
+    async def redirect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        asked.append(head.split(b" ")[0].decode())
+        answer = f"HTTP/1.1 302 Found\r\nLocation: {NUMBERED}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+        writer.write(answer.encode())
+        await writer.drain()
+        writer.close()
+
+    with Network(tmp_path) as network:
+        board = Board(tmp_path, "", network.tap().partition(":")[2], name="moved", tries=2)
+        urls = (f"http://{HOST4}:8081/moved.efi", f"{PLAIN4}/missing.efi")
+        turns = Turns4({board.mac: [[Offer4(server=HOST4, address="192.0.2.70", url=url)] for url in urls]})
+        elsewhere = await asyncio.start_server(redirect, HOST4, 8081)
+        async with elsewhere, images(folder) as requests, Answers(turns, lambda message, mac: []):
+            with network.capture(tmp_path / "dhcp.pcap") as file:
+                async with board:
+                    await board.until("Resource Redirected")
+                    await board.until("Client Error: 404")
+        assert asked[0] == "HEAD"
+        assert {each.status for each in requests} == {404}, "nothing was fetched from where the redirect leads"
+    assert [(each.choice.rank, each.choice.url) for each in attempts(file, board)] == [(1, url) for url in urls]
 
 
 async def test_over_dhcpv6_firmware_passes_over_what_explain_says(tmp_path: Path) -> None:

@@ -5,23 +5,24 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import uuid
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from ironic_httpboot.dhcp import capture
 from ironic_httpboot.dhcp.explain import explain
-from ironic_httpboot.events import Stage
-from ironic_httpboot.image.compose import compose
+from kit.board import Board
 from kit.commands import httpboot
+from kit.shelf import files, images
 from kit.wire import BRIDGE, HOST4, HOST6, Network
-from kit.yard import SPLASH_MS, Yard
 
 pytestmark = pytest.mark.firmware
 
-FILE = """
+FILE = f"""
 [dhcp]
-interfaces = ["{bridge}"]
+interfaces = ["{BRIDGE}"]
 
 [[subnet]]
 network = "192.0.2.0/24"
@@ -32,60 +33,66 @@ router = "192.0.2.1"
 network = "2001:db8::/64"
 ranges = ["2001:db8::10-2001:db8::99"]
 """
-MACHINE = '\n[[machine]]\nname = "{name}"\nmac = "{mac}"\nurl = "{url}"\n'
 
 
-def write(yard: Yard) -> tuple[Path, dict[str, str]]:
-    """The file for two machines, one of each family, and their nonces."""
-    text, nonces = FILE.format(bridge=BRIDGE), {}
-    for name, host in (("four", HOST4), ("six", f"[{HOST6}]")):
-        recipe, nonces[name] = yard.recipe()
-        url = yard.publish(name, host)(compose(recipe), f"{name}.efi")
-        text += MACHINE.format(name=name, mac=yard.macs[name], url=url.text)
-    path = yard.folder / "httpboot.toml"
+def write(folder: Path, four: Board, six: Board) -> Path:
+    """The file for two machines, one of each family."""
+    text = FILE
+    for board, host in ((four, HOST4), (six, f"[{HOST6}]")):
+        duid = f"0004{uuid.UUID(board.specification.uuid).bytes_le.hex()}"
+        text += f'\n[[machine]]\nmac = "{board.mac}"\nduid = "{duid}"\nname = "{board.specification.id}"\n'
+        text += f'url = "http://{host}:8080/secret/node.efi"\n'
+    path = folder / "httpboot.toml"
     path.write_text(text)
-    return path, nonces
+    return path
 
 
-async def boot(network: Network, yard: Yard, nonces: dict[str, str], server: str) -> None:
-    """Boot both machines; each boots its own, over its own family, and `explain` agrees with the firmware."""
-    file = network.folder / f"{server}.pcap"
-    with network.capture(file):
-        await yard.power_on("four", "six")
-        await asyncio.gather(yard.until("four", Stage.VERDICT), yard.until("six", Stage.VERDICT))
-    for name, nonce in nonces.items():
-        assert f"httpboot.nonce={nonce}" in yard.console(name)
-        assert {each.path.rpartition("/")[2] for each in yard.requests(name)} == {f"{name}.efi"}
-    booted = [each for each in explain(capture.read(file.read_bytes())) if each.choice.rank is not None]
-    assert [each.family for each in booted] == [4, 6]
-    for each in booted:
-        assert each.accepted in {verdict.offer.server for verdict in each.choice.verdicts if verdict.rule is None}
+def start_dnsmasq(network: Network, file: Path) -> None:
+    network.dnsmasq(httpboot("export", "dnsmasq", "-c", file))
 
 
-async def test_dnsmasq_boots_what_was_exported_over_dhcpv4_and_dhcpv6(tmp_path: Path) -> None:
-    with Network(tmp_path) as network:
-        async with Yard(network, ["four", "six"], splash_ms=SPLASH_MS) as yard:
-            path, nonces = write(yard)
-            network.dnsmasq(httpboot("export", "dnsmasq", "-c", path))
-            await boot(network, yard, nonces, "dnsmasq")
+def start_kea(network: Network, file: Path) -> None:
+    for version in (4, 6):
+        text = httpboot("export", f"kea{version}", "-c", file)
+        content = json.loads(re.sub(r"^//.*$", "", text, flags=re.MULTILINE))
+        # Its leases and its identity, which it would keep below /var, are no part of the test.
+        content[f"Dhcp{version}"]["lease-database"] = {"type": "memfile", "persist": False}
+        if version == 6:
+            content["Dhcp6"]["server-id"] = {"type": "LL", "persist": False}
+        made = network.folder / f"kea{version}.json"
+        made.write_text(json.dumps(content))
+        network.start(f"kea-dhcp{version}", "-c", made, ready=rf"DHCP{version}_STARTED")
 
 
-async def test_kea_boots_what_was_exported_over_dhcpv4_and_dhcpv6(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def start_isc(network: Network, file: Path) -> None:
+    for version, form in ((4, "isc"), (6, "isc6")):
+        made, leases = network.folder / f"dhcpd{version}.conf", network.folder / f"dhcpd{version}.leases"
+        made.write_text(httpboot("export", form, "-c", file))
+        leases.touch()
+        arguments = (f"-{version}", "-f", "-d", "--no-pid", "-cf", made, "-lf", leases, BRIDGE)
+        network.start("dhcpd", *arguments, ready="Server starting service")
+
+
+@pytest.mark.parametrize("start", [start_dnsmasq, start_kea, start_isc], ids=["dnsmasq", "kea", "isc"])
+async def test_another_server_boots_what_was_exported_over_dhcpv4_and_dhcpv6(
+    start: Callable[[Network, Path], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Each machine starts what it has fetched, and `explain` agrees with the firmware."""
     for variable in ("KEA_PIDFILE_DIR", "KEA_LOCKFILE_DIR"):
         monkeypatch.setenv(variable, str(tmp_path))
+    folder, _ = files(tmp_path)
     with Network(tmp_path) as network:
-        async with Yard(network, ["four", "six"], splash_ms=SPLASH_MS) as yard:
-            path, nonces = write(yard)
-            for version in (4, 6):
-                text = httpboot("export", f"kea{version}", "-c", path)
-                content = json.loads(re.sub(r"^//.*$", "", text, flags=re.MULTILINE))
-                # Its leases and its identity, which it would keep below /var, are no part of the test.
-                content[f"Dhcp{version}"]["lease-database"] = {"type": "memfile", "persist": False}
-                if version == 6:
-                    content["Dhcp6"]["server-id"] = {"type": "LL", "persist": False}
-                file = tmp_path / f"kea{version}.json"
-                file.write_text(json.dumps(content))
-                network.start(f"kea-dhcp{version}", "-c", file, ready=rf"DHCP{version}_STARTED")
-            await boot(network, yard, nonces, "kea")
+        four = Board(tmp_path, "", network.tap().partition(":")[2], name="four")
+        six = Board(tmp_path, "", network.tap().partition(":")[2], name="six", version=6)
+        start(network, write(tmp_path, four, six))
+        async with images(folder) as requests:
+            with network.capture(tmp_path / "dhcp.pcap") as file:
+                async with four, six:
+                    await asyncio.gather(*(board.until("BdsDxe: starting Boot") for board in (four, six)))
+        assert {each.path.rpartition("/")[2] for each in requests} == {"node.efi"}
+        assert {":" in each.peer for each in requests} == {False, True}, "over either family"
+    booted = [each for each in explain(capture.read(file.read_bytes())) if each.choice.rank is not None]
+    assert sorted(each.family for each in booted) == [4, 6]
+    for each in booted:
+        assert each.accepted in {verdict.offer.server for verdict in each.choice.verdicts if verdict.rule is None}
+        assert each.unanswered_releases == 0

@@ -9,25 +9,26 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import signal
 import subprocess
 import tempfile
+import time
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from ironic_httpboot.dhcp import export
 from kit.network import BRIDGE, Namespace, namespace
 
 ROOT = Path(__file__).parents[2]
 PYTHON = ROOT / ".venv-neutron" / "bin" / "python"
 AGENT4, AGENT6 = "192.0.2.2", "2001:db8::2"
 _AGENT_MAC = "fa:16:3e:00:00:02"
-MACHINES = (("192.0.2.100", "2001:db8::100"), ("192.0.2.101", "2001:db8::101"))
-PORTS, AGENT_PORT, SUBNET4, SUBNET6 = (
-    ("11111111-0000-4000-8000-000000000001", "11111111-0000-4000-8000-000000000002"),
+MACHINE = ("192.0.2.100", "2001:db8::100")
+PORT, AGENT_PORT, SUBNET4, SUBNET6 = (
+    "11111111-0000-4000-8000-000000000001",
     "22222222-0000-4000-8000-000000000000",
     "44444444-0000-4000-8000-000000000000",
     "66666666-0000-4000-8000-000000000000",
@@ -75,7 +76,7 @@ def http_boot(url: str, *, tag: str = "") -> Options:
 
 
 class Driver:
-    """The program under `.venv-neutron`. Use `driver`, which ends it."""
+    """The program under `.venv-neutron`. Use `neutron`, which ends it."""
 
     def __init__(self, *files: Path) -> None:
         assert PYTHON.is_file(), f"{PYTHON} is missing: run `make setup-test`"
@@ -103,7 +104,9 @@ class Driver:
         return json.loads(line)["answer"]
 
     def end(self) -> None:
-        """End it, and what it has started."""
+        """End it, and what it has started; it may have ended by itself."""
+        if self._process.stdin is not None and self._process.stdin.closed:
+            return
         try:
             said = self._process.communicate(timeout=30)[1]
         except subprocess.TimeoutExpired:
@@ -112,24 +115,14 @@ class Driver:
         assert self._process.returncode == 0, said[-4000:]
 
 
-@contextmanager
-def driver(*files: Path) -> Iterator[Driver]:
-    """Neutron's code, configured by files."""
-    made = Driver(*files)
-    try:
-        yield made
-    finally:
-        made.end()
-
-
 class Neutron:
-    """One network, one or two machines' ports on it, and the agent. Use `neutron`."""
+    """One network, one machine's port on it, and the agent. Use `neutron`. driver: Neutron's code itself."""
 
-    def __init__(self, neutron: Driver, folder: Path, macs: Sequence[str], identity: str) -> None:
+    def __init__(self, neutron: Driver, folder: Path, mac: str, identity: str) -> None:
         self.id = identity
-        self._driver = neutron
+        self.driver = neutron
         self._folder = folder
-        self._macs = macs
+        self._mac = mac
         self._device_id = neutron.ask("device_id", network=self.id)
 
     @property
@@ -137,31 +130,36 @@ class Neutron:
         """The name of the agent's interface, as Neutron's drivers make it from the port's ID."""
         return f"tap{AGENT_PORT}"[:14]
 
-    def start(self, *options: Options) -> None:
+    def start(self, options: Options = ()) -> None:
         """The agent hears of the network: it writes its files and starts dnsmasq."""
-        assert self._driver.ask("enable", network=self._network(options)) == self.interface
+        assert self.driver.ask("enable", network=self._network(options)) == self.interface
 
-    def set(self, *options: Options) -> None:
-        """The agent hears of other extra_dhcp_opts: those of the first machine's port, of the second's."""
-        self._driver.ask("reload", network=self._network(options))
+    def set(self, options: Options = ()) -> None:
+        """The agent hears that the machine's port has other extra_dhcp_opts."""
+        self.driver.ask("reload", network=self._network(options))
+
+    def restart(self, options: Options = ()) -> None:
+        """The same, and dnsmasq is started anew: that of Debian 12 does not outlive `set` once it has given a lease."""
+        self.driver.ask("restart", network=self._network(options))
+
+    def hang_up(self) -> bool:
+        """Have dnsmasq read its files again, as `set` does; whether it still runs then."""
+        pid = int(self.wrote("pid"))
+        os.kill(pid, signal.SIGHUP)
+        time.sleep(1)
+        return _command(pid) != b""
 
     def wrote(self, kind: str) -> str:
         """What the agent's driver wrote: the file "opts", "host" or "leases" for dnsmasq."""
         return (self._folder / "dhcp" / self.id / kind).read_text()
-
-    def command_line(self) -> list[str]:
-        """How dnsmasq was started."""
-        pid = self.wrote("pid").strip()
-        return Path("/proc", pid, "cmdline").read_text().split("\0")[:-1]
 
     @property
     def log(self) -> str:
         """What dnsmasq has said."""
         return (self._folder / "log" / self.id / "dhcp_dns_log").read_text()
 
-    def _network(self, options: Sequence[Options]) -> dict[str, object]:
+    def _network(self, options: Options) -> dict[str, object]:
         """As the agent gets it from Neutron's server (get_network_info)."""
-        given_options = [*options, *((),) * (len(self._macs) - len(options))]
         return {
             "id": self.id,
             "project_id": "project",
@@ -173,10 +171,7 @@ class Neutron:
             "non_local_subnets": [],
             "ports": [
                 _port(AGENT_PORT, _AGENT_MAC, "network:dhcp", self._device_id, (AGENT4, AGENT6), ()),
-                *(
-                    _port(identity, mac, "baremetal:none", "node", addresses, given)
-                    for identity, mac, addresses, given in zip(PORTS, self._macs, MACHINES, given_options, strict=False)
-                ),
+                _port(PORT, self._mac, "baremetal:none", "node", MACHINE, options),
             ],
         }
 
@@ -212,8 +207,17 @@ def _port(
     }
 
 
+def exported(network: Neutron, host: export.Host) -> Options:
+    """What `httpboot export neutron-json` says of a machine, as Neutron's API has taken it."""
+    site = export.Site(interface="", subnets=(), hosts=(host,))
+    (port,) = json.loads(export.neutron_json(site))["ports"]
+    taken: Options = network.driver.ask("validate", options=port["extra_dhcp_opts"])
+    assert isinstance(taken, list), taken
+    return taken
+
+
 @contextmanager
-def neutron(host: Namespace, *macs: str, dnsmasq: str = "") -> Iterator[Neutron]:
+def neutron(host: Namespace, mac: str, *, dnsmasq: str = "") -> Iterator[Neutron]:
     """The agent on a host's switch. dnsmasq: what stands in its `dnsmasq_config_file`."""
     identity = str(uuid.uuid4())  # its own, as the namespace's name is made of it
     # dnsmasq reads its files again as the user nobody, who may not enter pytest's own folders.
@@ -222,22 +226,22 @@ def neutron(host: Namespace, *macs: str, dnsmasq: str = "") -> Iterator[Neutron]
         folder.chmod(0o755)
         (folder / "dnsmasq.conf").write_text(dnsmasq)
         (folder / "agent.ini").write_text(_CONFIGURATION.format(folder=folder))
-        with driver(folder / "agent.ini") as program:
-            made = Neutron(program, folder, macs, identity)
+        program = Driver(folder / "agent.ini")
+        try:
+            made = Neutron(program, folder, mac, identity)
             host.cable("neutron", agent, made.interface, bridge=BRIDGE)
-            try:
-                yield made
-            finally:
-                _end_what_is_left(folder / "dhcp" / identity / "pid", program)
+            yield made
+        finally:
+            _end(program, folder / "dhcp" / identity / "pid")
 
 
-def _end_what_is_left(pid_file: Path, program: Driver) -> None:
-    """Have the agent end dnsmasq; where it cannot, end it here, so that a failed test leaves nothing."""
+def _end(program: Driver, pid_file: Path) -> None:
+    """End the agent, and dnsmasq with it: here where the agent cannot, so that a failed test leaves nothing."""
     pid = int(pid_file.read_text()) if pid_file.is_file() else 0
     try:
-        program.ask("disable")
+        program.end()
     finally:
-        if pid and re.match(b"dnsmasq\0", _command(pid)):
+        if pid and _command(pid).startswith(b"dnsmasq\0"):
             os.kill(pid, signal.SIGKILL)
 
 

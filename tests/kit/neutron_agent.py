@@ -14,6 +14,7 @@ from neutron.agent.dhcp_agent import register_options
 from neutron.agent.linux import dhcp, external_process
 from neutron.common import utils
 from neutron.common.ovn import utils as ovn
+from neutron.conf.plugins.ml2.drivers.ovn import ovn_conf
 from neutron_lib.api import validators
 from neutron_lib.api.definitions import extra_dhcp_opt
 from neutron_lib.exceptions import InvalidInput
@@ -40,6 +41,7 @@ class Agent:
     def __init__(self) -> None:
         self._conf = cfg.CONF
         register_options(self._conf)
+        ovn_conf.register_opts()
         for name in _CONTEXTS:  # root already: no helper process
             getattr(privileged, name).set_client_mode(False)
         self._driver: dhcp.Dnsmasq | None = None
@@ -66,20 +68,25 @@ class Agent:
         self._driver.network = dhcp.NetModel(network)
         self._driver.reload_allocations()
 
+    def restart(self, network: dict[str, object]) -> None:
+        """End dnsmasq and start it anew, as the agent does where a reload has failed (agent: sync_state)."""
+        self.disable()
+        self.enable(network)
+
     def disable(self) -> None:
         """End dnsmasq."""
         if self._driver is not None:
             self._driver.disable(retain_port=True, block=True)
 
-    def validate(self, options: list[dict[str, object]]) -> str | None:
-        """What the API says to extra_dhcp_opts: None, or why it refuses them."""
+    def validate(self, options: list[dict[str, object]]) -> list[dict[str, object]] | str:
+        """What the API makes of extra_dhcp_opts, or why it refuses them."""
         rules = extra_dhcp_opt.RESOURCE_ATTRIBUTE_MAP["ports"]["extra_dhcp_opts"]["validate"]
         ((rule, specifications),) = rules.items()
         try:
             said = validators.get_validator(rule)(options, specifications)
         except InvalidInput as refused:
             return str(refused)
-        return None if said is None else str(said)
+        return options if said is None else str(said)
 
     def ovn(self, options: list[dict[str, object]], version: int) -> dict[str, object]:
         """What the OVN mechanism driver makes of extra_dhcp_opts, where ovn-controller answers DHCP and no agent."""

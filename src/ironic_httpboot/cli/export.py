@@ -16,12 +16,13 @@ from ironic_httpboot.errors import BadConfig
 
 
 class Server(Enum):
-    """For whom. kea4 and kea6 are two programs with a file each."""
+    """For whom. kea4 and kea6 are two programs with a file each; isc and isc6 are one, started twice."""
 
     DNSMASQ = "dnsmasq"
     KEA4 = "kea4"
     KEA6 = "kea6"
     ISC = "isc"
+    ISC6 = "isc6"
     NEUTRON = "neutron"
     NEUTRON_JSON = "neutron-json"
 
@@ -44,6 +45,7 @@ def export(
         Server.KEA4: lambda: exported.kea(site, 4),
         Server.KEA6: lambda: exported.kea(site, 6),
         Server.ISC: lambda: exported.isc(site),
+        Server.ISC6: lambda: exported.isc6(site),
         Server.NEUTRON: lambda: exported.neutron(site),
         Server.NEUTRON_JSON: lambda: exported.neutron_json(site),
     }[server]()

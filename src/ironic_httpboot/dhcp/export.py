@@ -27,6 +27,7 @@ _CLASS6 = {
     "always-send": True,
     "data": http_client_class(b"HTTPClient").hex().upper(),
 }
+_ISC_CLASS6 = "http-vendor-class"
 _IPXE_TEST4 = "option[77].hex == 0x69505845"
 
 
@@ -228,6 +229,37 @@ def isc(site: Site) -> str:
     return "\n".join([*lines, ""])
 
 
+def isc6(site: Site) -> str:
+    """Text for ISC dhcpd -6: machines with a duid only, since by nothing else it tells them apart without a relay."""
+    lines = [
+        "# HTTP boot for ISC dhcpd 4.4, DHCPv6. Test it with: dhcpd -6 -t -cf THIS",
+        '# Option 16 is enterprise 343 and "HTTPClient": without it firmware drops the URL in option 59.',
+        f"option dhcp6.{_ISC_CLASS6} code 16 = string;",
+    ]
+    for subnet in site.subnets:
+        if subnet.network.version != 6:
+            continue
+        lines.append(f"subnet6 {subnet.network} {{")
+        lines += [f"  range6 {first} {last};" for first, last in subnet.ranges]
+        lines += [f"  option dhcp6.name-servers {', '.join(map(str, subnet.dns))};"] if subnet.dns else []
+        # Firmware hangs where the preferred lifetime exceeds the valid one.
+        lines += [f"  default-lease-time {subnet.lease_seconds};", f"  preferred-lifetime {subnet.lease_seconds};", "}"]
+    data = http_client_class(b"HTTPClient").hex(":")
+    for host in site.hosts:
+        if not host.duid:
+            continue
+        lines += [f"host {host.name} {{", f"  host-identifier option dhcp6.client-id {_octets(host.duid)};"]
+        lines += [f"  fixed-address6 {each};" for each in host.addresses if isinstance(each, IPv6Address)][:1]
+        if host.url6:
+            lines += [f"  option dhcp6.bootfile-url {json.dumps(host.url6)};", f"  option dhcp6.{_ISC_CLASS6} {data};"]
+        lines.append("}")
+    return "\n".join([*lines, ""])
+
+
+def _octets(duid: str) -> str:
+    return bytes.fromhex(duid.replace(":", "")).hex(":")
+
+
 def neutron(site: Site) -> str:
     """Shell commands for the openstack client: extra_dhcp_opts of each machine's port, found by its MAC."""
     lines = [
@@ -255,7 +287,8 @@ def _neutron_options(host: Host) -> Iterator[dict[str, str]]:
 
     if host.url4:
         yield option("60", "HTTPClient", "4")
-        yield option("67", host.url4, "4")
+        # Neutron keeps these options in no order, and dnsmasq takes the last line that fits: only one may fit an iPXE.
+        yield option("tag:!ipxe,67" if host.script else "67", host.url4, "4")
     if host.script:
         yield option("tag:ipxe,67", host.script, "4")
     if host.url6:
@@ -267,9 +300,9 @@ def check(site: Site) -> Sequence[str]:
     """What the exported configuration cannot do, in words."""
     found = [f"{host.name}: has no URL of either family" for host in site.hosts if not (host.url4 or host.url6)]
     found += [
-        f"{host.name}: has no duid, by which Kea would know it: its IPv6 address is not reserved there"
+        f"{host.name}: has no duid: Kea does not reserve its IPv6 address, and ISC dhcpd does not know it over DHCPv6"
         for host in site.hosts
-        if not host.duid and any(each.version == 6 for each in host.addresses)
+        if not host.duid and (host.url6 or any(each.version == 6 for each in host.addresses))
     ]
     families = {subnet.network.version for subnet in site.subnets if subnet.ranges}
     for version, kind in ((4, "url4"), (6, "url6")):

@@ -59,6 +59,8 @@ def test_isc_dhcpd_takes_it(tmp_path: Path) -> None:
     file = tmp_path / "dhcpd.conf"
     file.write_text(export.isc(SITE))
     judge("dhcpd", "-t", "-cf", file)
+    file.write_text(export.isc6(SITE))
+    judge("dhcpd", "-6", "-t", "-cf", file)
 
 
 def test_the_shell_takes_neutrons_commands_and_json_says_the_same(tmp_path: Path) -> None:
@@ -89,11 +91,14 @@ def test_kea_sends_option_16_in_the_form_that_firmware_looks_for() -> None:
 def test_what_cannot_work_is_said() -> None:
     lonely = export.Site(interface="lo", subnets=(), hosts=(export.Host(name="x", mac="52:54:00:00:00:01"),))
     assert export.check(lonely) == ["x: has no URL of either family"]
-    unreserved = "node-1: has no duid, by which Kea would know it: its IPv6 address is not reserved there"
-    assert export.check(SITE) == [unreserved]
+    unknown = [
+        f"{name}: has no duid: Kea does not reserve its IPv6 address, and ISC dhcpd does not know it over DHCPv6"
+        for name in ("node-1", "node-2")
+    ]
+    assert export.check(SITE) == unknown
     without6 = export.Site(interface="lo", subnets=SITE.subnets[:1], hosts=SITE.hosts)
     assert export.check(without6) == [
-        unreserved,
+        *unknown,
         "no [[subnet]] of IPv6 has a range: its machines get no address from this server",
     ]
     with pytest.raises(InputError):

@@ -18,7 +18,7 @@ def attempts(name: str) -> tuple[Attempt, ...]:
 
 
 def test_what_firmware_took_is_what_it_then_asked_for() -> None:
-    found = attempts("ovmf-grub-ipxe-dnsmasq.pcap")
+    found = attempts("loaders4.pcap")
     assert [each.family for each in found] == [4, 4], "GRUB and iPXE asked too, and not as HTTPClient"
     for each in found:
         assert each.asked == "HTTPClient:Arch:00016:UNDI:003000"
@@ -52,7 +52,7 @@ def test_what_was_taken_may_still_fail() -> None:
     assert [each.unanswered_releases for each in attempts("ignored6.pcap") if each.accepted] == [2, 2]
 
 
-@pytest.mark.parametrize("name", ["ovmf-grub-ipxe-dnsmasq.pcap", "ignored4.pcap", "ignored6.pcap"])
+@pytest.mark.parametrize("name", ["loaders4.pcap", "ignored4.pcap", "ignored6.pcap"])
 def test_an_offer_that_is_sent_again_is_told_once(name: str) -> None:
     for each in attempts(name):
         offers = [verdict.offer for verdict in each.choice.verdicts]
