@@ -196,23 +196,25 @@ def _goal(found: dict[_Contestant, _Measured], version: int, peer: str) -> Goal:
         )
 
     ours, theirs, times = of("httpboot"), of(peer), _TIMES[peer]
-    assert theirs.rate, f"{peer} v{version} holds no rate at all, so that there is nothing to compare with"
-    by_rate = ours.rate / theirs.rate
-    by_cost = theirs.cost / ours.cost if ours.cost else 0.0
+    what, goal = f"v{version} beside {peer}", f"≥ {times:g} times the rate"
+    if not (ours.rate and theirs.rate):
+        figure = f"not to be compared: ours held {ours.rate:.0f}/s, {peer} {theirs.rate:.0f}/s (does the machine rest?)"
+        return Goal(what=what, figure=figure, goal=goal, met=False)
+    by_rate, by_cost = ours.rate / theirs.rate, theirs.cost / ours.cost
     return Goal(
-        what=f"v{version} beside {peer}",
+        what=what,
         figure=f"{'≥ ' if ours.limited else ''}{by_rate:.1f} times the rate, {by_cost:.1f} times less CPU",
-        goal=f"≥ {times:g} times the rate",
+        goal=goal,
         met=by_rate >= times or (ours.limited and by_cost >= times),
     )
 
 
 def _measure(contestant: _Contestant, folder: Path) -> _Measured:
     """What a server holds, and at what cost."""
-    best = _Measured(rate=0, cost=0, common_cost=0, limited=False)
     with _network() as (host, client), _running(host, contestant.command(folder)) as server:
         done, spent, _ = _burst(client, contestant, server, _COMMON_RATE)
         common_cost = spent / done if done else 0.0
+        best = _Measured(rate=0, cost=0, common_cost=common_cost, limited=False)
         rate = _FIRST_RATE
         while rate <= _LAST_RATE:
             found = _holds(client, contestant, server, rate, common_cost)
