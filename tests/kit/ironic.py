@@ -182,7 +182,7 @@ def _options(ironic: Ironic, url: str, host: str, more: Mapping[str, Mapping[str
         "DEFAULT": {
             # What an operator adds for us: a hardware type, its boot interface, and the two lines of [httpboot].
             "enabled_hardware_types": "redfish-httpboot",
-            "enabled_boot_interfaces": "redfish-http-url,redfish-https",
+            "enabled_boot_interfaces": "redfish-http-url,httpboot,httpboot-ipxe,redfish-https",
             "enabled_deploy_interfaces": "ramdisk,direct",
             "enabled_management_interfaces": "redfish",
             "enabled_power_interfaces": "redfish",

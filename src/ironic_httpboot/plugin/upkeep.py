@@ -17,7 +17,7 @@ from oslo_log import log
 
 from ironic_httpboot.errors import HostError
 from ironic_httpboot.model import BootUrl
-from ironic_httpboot.plugin import images, shelf
+from ironic_httpboot.plugin import dhcp, images, shelf
 
 LOG = log.getLogger(__name__)
 
@@ -62,7 +62,7 @@ def url_again(task: TaskManager) -> BootUrl | None:
 def sweep(manager: BaseConductorManager) -> None:
     """Withdraw what is published for nodes that need it no more: deleted, at rest, or another conductor's by now."""
     try:
-        machines = set(shelf.store().published()) | images.remembered()
+        machines = set(shelf.store().published()) | images.remembered() | dhcp.remembered()
     except HostError as error:
         LOG.warning("Not swept: %s", error.message)
         return
@@ -76,8 +76,9 @@ def sweep(manager: BaseConductorManager) -> None:
         LOG.info("Withdrawing what is published for node %s: nobody needs it", uuid)
         try:
             shelf.withdraw(uuid)
-        except HostError as error:
-            LOG.warning("Node %s: %s", uuid, error.message)
+            dhcp.forget(uuid)
+        except (HostError, OSError) as error:
+            LOG.warning("Node %s: %s", uuid, error)
 
 
 def _needs(state: str | None, reservation: str | None, affinity: int | None, *, conductor: int) -> bool:
