@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -139,7 +139,8 @@ class Ironic:
         process, self._process = self._process, None
         if process is None:
             return
-        os.killpg(process.pid, number)
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
         try:
             process.wait(30)
         except subprocess.TimeoutExpired:
