@@ -17,7 +17,7 @@ from ironic.drivers import base
 from ironic.drivers import utils as driver_utils
 from ironic.drivers.modules import boot_mode_utils, deploy_utils, pxe_base
 from ironic.drivers.modules.redfish import utils as redfish_utils
-from ironic.objects import Node
+from ironic.objects.node import Node
 from oslo_log import log
 
 from ironic_httpboot.plugin import bmc, payload, shelf, upkeep

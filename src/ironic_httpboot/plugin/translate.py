@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from ironic.common import exception
 from ironic.conf import CONF
 from ironic.drivers import utils as driver_utils
-from ironic.objects import Node
+from ironic.objects.node import Node
 
 from ironic_httpboot.config import Payload
 from ironic_httpboot.errors import BmcError, BmcUnreachable, HttpBootError, InputError
