@@ -47,7 +47,11 @@ def with_fences(*kinds: str) -> list[object]:
     """The pages that hold such blocks; those that boot a machine are marked."""
     found = [page for page in PAGES if any(fence.kind in kinds for fence in fences(page))]
     return [
-        pytest.param(page, id=page.name, marks=[pytest.mark.firmware] if page.parent.name == "tutorial" else [])
+        pytest.param(
+            page,
+            id=page.name,
+            marks=[pytest.mark.firmware, pytest.mark.timeout(600)] if page.parent.name == "tutorial" else [],
+        )
         for page in found
     ]
 
@@ -88,7 +92,7 @@ def run_in_shell(script: str, folder: Path) -> str:
         start_new_session=True,
     )
     try:
-        printed = process.communicate(timeout=200)[0].decode()
+        printed = process.communicate(timeout=560)[0].decode()
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGTERM)

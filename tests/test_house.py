@@ -36,6 +36,7 @@ SEEN_WHOLE = {
     "plugin/boot.py": "ironic/test_redfish_http_url.py",
     "plugin/hardware.py": "ironic/test_redfish_http_url.py",
     "plugin/images.py": "ironic/test_redfish_http_url.py",
+    "plugin/network_boot.py": "ironic/test_dhcp_path.py",
     "plugin/payload.py": "ironic/test_redfish_http_url.py",
     "plugin/shelf.py": "ironic/test_redfish_http_url.py",
     "plugin/translate.py": "ironic/test_redfish_http_url.py",

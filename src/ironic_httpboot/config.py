@@ -157,7 +157,8 @@ class HttpTable(_Table):
 class DhcpTable(_Table):
     """[dhcp]: who is answered, and what those boot that no [[machine]] names.
 
-    loaders: architecture's label → URL. unknown: what machines get that are not known.
+    loaders: architecture's label → URL. machines: a folder of files with more of them, which is watched. unknown: what
+    machines get that are not known.
     """
 
     interfaces: tuple[str, ...] = Field(min_length=1)
@@ -169,6 +170,7 @@ class DhcpTable(_Table):
     loaders: dict[str, DhcpUrl] = {}
     script: DhcpUrl | None = None
     user: str | None = None
+    machines: Path | None = None
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
@@ -234,6 +236,12 @@ class ServeFile(_Table):
     machine: tuple[BootedMachineTable, ...] = ()
 
 
+class MachinesFile(_Table):
+    """A file of the folder that [dhcp] machines names: machines, as in the file that `httpboot serve -c` reads."""
+
+    machine: tuple[BootedMachineTable, ...] = ()
+
+
 class EmulatorTable(_Table):
     """[emulator]: the Redfish service. With certificate and key it speaks https."""
 
@@ -283,7 +291,7 @@ class EmulateFile(_Table):
     machine: tuple[MachineTable, ...] = Field(min_length=1)
 
 
-_F = TypeVar("_F", ServeFile, EmulateFile)
+_F = TypeVar("_F", ServeFile, EmulateFile, MachinesFile)
 
 
 def read(path: Path, kind: type[_F]) -> _F:

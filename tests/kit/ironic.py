@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -139,7 +139,8 @@ class Ironic:
         process, self._process = self._process, None
         if process is None:
             return
-        os.killpg(process.pid, number)
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
         try:
             process.wait(30)
         except subprocess.TimeoutExpired:
@@ -182,7 +183,7 @@ def _options(ironic: Ironic, url: str, host: str, more: Mapping[str, Mapping[str
         "DEFAULT": {
             # What an operator adds for us: a hardware type, its boot interface, and the two lines of [httpboot].
             "enabled_hardware_types": "redfish-httpboot",
-            "enabled_boot_interfaces": "redfish-http-url,redfish-https",
+            "enabled_boot_interfaces": "redfish-http-url,httpboot,httpboot-ipxe,redfish-https",
             "enabled_deploy_interfaces": "ramdisk,direct",
             "enabled_management_interfaces": "redfish",
             "enabled_power_interfaces": "redfish",

@@ -5,6 +5,7 @@ Needs root, as DHCP's ports do. Nothing reaches the host's own network: the name
 
 from __future__ import annotations
 
+import ctypes
 import itertools
 import os
 import re
@@ -21,6 +22,9 @@ from kit.judges import judge
 
 SERVER4, SERVER6 = "192.0.2.1", "2001:db8::1"
 BRIDGE = "br0"
+_NEW_NETWORK = 0x40000000
+"""CLONE_NEWNET of setns(2)."""
+
 _NUMBERS = itertools.count()
 
 
@@ -139,6 +143,18 @@ class Namespace:
         self.run("sysctl", "-qw", f"net.ipv6.conf.{name}.accept_dad=0", f"net.ipv6.conf.{name}.accept_ra=0")
         self.run("ip", "link", "set", name, "up")
         self.address(name, *addresses)
+
+
+@contextmanager
+def entered(host: Namespace) -> Iterator[None]:
+    """Have this thread, and what it starts, be inside a namespace for a while."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    with open("/proc/thread-self/ns/net", "rb") as outside, open(f"/run/netns/{host.name}", "rb") as inside:
+        assert libc.setns(inside.fileno(), _NEW_NETWORK) == 0, os.strerror(ctypes.get_errno())
+        try:
+            yield
+        finally:
+            assert libc.setns(outside.fileno(), _NEW_NETWORK) == 0, os.strerror(ctypes.get_errno())
 
 
 @contextmanager

@@ -10,12 +10,16 @@ from pathlib import Path
 
 from ironic_httpboot import config
 from ironic_httpboot.cli import output, privileges
+from ironic_httpboot.cli.machine_folder import MachineFolder
 from ironic_httpboot.cli.machines import Images, needs_images, policy_of
 from ironic_httpboot.dhcp.policy import Policy
 from ironic_httpboot.dhcp.serve import DhcpServer, Settings
 from ironic_httpboot.errors import BadConfig, HttpBootError
 from ironic_httpboot.events import Sink
 from ironic_httpboot.http.store import Store
+
+_LOOK_SECONDS = 1.0
+"""How soon a machine file counts: firmware asks DHCP no sooner than five seconds after power on (OVMF 2022.11)."""
 
 
 class DhcpService:
@@ -28,6 +32,8 @@ class DhcpService:
         self._on_event = on_event
         self._images: Images | None = None
         self._server: DhcpServer | None = None
+        self._folder: MachineFolder | None = None
+        self._watching: asyncio.Task[None] | None = None
 
     async def start(self, http_port: int | None) -> None:
         """Compose what must be composed, listen, and become the user that is to go on. Raises HttpBootError."""
@@ -39,6 +45,9 @@ class DhcpService:
         # Before anyone can know that we run: a SIGHUP that nobody handles ends the process.
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._reload)
         user = privileges.find(table.user) if table.user else None
+        if table.machines is not None:
+            self._folder = MachineFolder(table.machines)
+            self._folder.changed()
         if self._store is not None and http_port is not None:
             self._images = Images(self._store, http_port, _one_address(file.http.listen))
         server = DhcpServer(
@@ -57,6 +66,8 @@ class DhcpService:
             privileges.become(user)
             if why := server.hindrance():
                 output.err.print(f"warning: {why}\n  hint: let {user.pw_name} write there", markup=False)
+        if self._folder is not None:
+            self._watching = asyncio.create_task(self._watch(self._folder))
         output.err.print(f"answering DHCP as {table.mode} on {', '.join(server.listening)}", markup=False)
         del file
         # What is known now stays: the collector need not look at it again and again while questions come in.
@@ -65,8 +76,16 @@ class DhcpService:
 
     async def stop(self) -> None:
         """Stop answering."""
+        if self._watching is not None:
+            self._watching.cancel()
         if self._server is not None:
             await self._server.stop()
+
+    async def _watch(self, folder: MachineFolder) -> None:
+        while True:
+            await asyncio.sleep(_LOOK_SECONDS)
+            if folder.changed():
+                self._reload()
 
     def _reload(self) -> None:
         """Read the file again. What is wrong with it is said, and then all stays as it was."""
@@ -85,9 +104,12 @@ class DhcpService:
     def _policy(self, file: config.ServeFile) -> Policy:
         if file.dhcp is None:
             raise BadConfig("the file has no [dhcp]")
+        dhcp, more = file.dhcp, self._folder.machines if self._folder is not None else ()
+        if more:
+            file = file.model_copy(update={"machine": (*file.machine, *more)})
         if self._images is None and needs_images(file):
             raise BadConfig("machine.kernel: there was no store when this started", hint="restart, or set http.store")
-        return policy_of(file, file.dhcp, self._images)
+        return policy_of(file, dhcp, self._images)
 
 
 def _one_address(listen: str) -> str:

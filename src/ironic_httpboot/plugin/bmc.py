@@ -14,7 +14,7 @@ import sushy.exceptions
 from ironic.common import exception
 from ironic.conductor.task_manager import TaskManager
 from ironic.drivers.modules.redfish import utils as redfish_utils
-from ironic.objects import Node
+from ironic.objects.node import Node
 from oslo_log import log
 
 from ironic_httpboot.errors import BmcError

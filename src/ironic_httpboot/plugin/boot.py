@@ -5,6 +5,8 @@ Knows when Ironic boots what, and every way out. Refuses to know images, stores 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from ironic.common import boot_devices, exception, states
 from ironic.conductor import periodics
 from ironic.conductor import utils as manager_utils
@@ -15,6 +17,7 @@ from ironic.drivers import base
 from ironic.drivers import utils as driver_utils
 from ironic.drivers.modules import boot_mode_utils, deploy_utils, pxe_base
 from ironic.drivers.modules.redfish import utils as redfish_utils
+from ironic.objects.node import Node
 from oslo_log import log
 
 from ironic_httpboot.plugin import bmc, payload, shelf, upkeep
@@ -22,7 +25,7 @@ from ironic_httpboot.plugin.translate import ironic_errors
 
 LOG = log.getLogger(__name__)
 
-_PROPERTIES = {
+PROPERTIES = {
     "httpboot_chain": "What stands between firmware and kernel: shim+grub, grub or uki. Optional.",
     "httpboot_iso": "Whether a boot ISO is given to the machine by its own URL (pass) or through us (serve). Optional.",
     "bootloader": "An EFI system partition image to boot through, instead of our own. Optional.",
@@ -37,7 +40,7 @@ class RedfishHTTPBoot(base.BootInterface):
 
     def get_properties(self) -> dict[str, str]:
         """What can be set on a node."""
-        return {**pxe_base.COMMON_PROPERTIES, **_PROPERTIES}
+        return {**pxe_base.COMMON_PROPERTIES, **PROPERTIES}
 
     def validate(self, task: TaskManager) -> None:
         """See all that can be known without asking the BMC. Raises IronicException."""
@@ -52,9 +55,7 @@ class RedfishHTTPBoot(base.BootInterface):
     def validate_rescue(self, task: TaskManager) -> None:
         """See that a rescue ramdisk can be booted. Raises IronicException."""
         self._validate_node(task)
-        found = driver_utils.get_agent_kernel_ramdisk(task.node, "rescue")
-        if not driver_utils.get_agent_iso(task.node, mode="rescue"):
-            deploy_utils.check_for_missing_params(found, f"Node {task.node.uuid} cannot boot a rescue ramdisk")
+        check_rescue(task)
 
     def validate_inspection(self, task: TaskManager) -> None:
         """See that an inspection ramdisk can be booted. Raises IronicException."""
@@ -67,12 +68,7 @@ class RedfishHTTPBoot(base.BootInterface):
         node = task.node
         if not driver_utils.need_prepare_ramdisk(node) or manager_utils.is_fast_track(task):
             return
-        manager_utils.add_secret_token(node, pregenerated=True)
-        node.save()
-        params = {**ramdisk_params, "ipa-agent-token": node.driver_internal_info["agent_secret_token"]}
-        mac = deploy_utils.get_single_nic_with_vif_port_id(task)
-        if mac is not None:
-            params["BOOTIF"] = mac
+        params = agent_params(task, ramdisk_params)
         manager_utils.node_power_action(task, states.POWER_OFF)
         with ironic_errors():
             bmc.ask(task, payload.url_for(task, payload.wanted_ramdisk(task, params)), persistent=False)
@@ -148,14 +144,36 @@ class RedfishHTTPBoot(base.BootInterface):
     def _validate_node(self, task: TaskManager) -> None:
         redfish_utils.parse_driver_info(task.node)
         deploy_utils.validate_capabilities(task.node)
-        mode = boot_mode_utils.get_boot_mode(task.node)
-        if mode != "uefi":
-            raise exception.InvalidParameterValue(
-                f"Node {task.node.uuid}: its boot mode is {mode}, and HTTP boot is a matter of UEFI "
-                "(hint: properties/capabilities boot_mode:uefi)"
-            )
+        check_boot_mode(task.node)
 
     def _take_back(self, task: TaskManager) -> None:
         with ironic_errors():
             shelf.withdraw(task.node.uuid)
         bmc.take_back(task)
+
+
+def check_boot_mode(node: Node) -> None:
+    """Raise InvalidParameterValue where a node does not boot in UEFI mode."""
+    mode = boot_mode_utils.get_boot_mode(node)
+    if mode != "uefi":
+        raise exception.InvalidParameterValue(
+            f"Node {node.uuid}: its boot mode is {mode}, and HTTP boot is a matter of UEFI "
+            "(hint: properties/capabilities boot_mode:uefi)"
+        )
+
+
+def check_rescue(task: TaskManager) -> None:
+    """Raise MissingParameterValue where a node has no rescue ramdisk."""
+    found = driver_utils.get_agent_kernel_ramdisk(task.node, "rescue")
+    if not driver_utils.get_agent_iso(task.node, mode="rescue"):
+        deploy_utils.check_for_missing_params(found, f"Node {task.node.uuid} cannot boot a rescue ramdisk")
+
+
+def agent_params(task: TaskManager, given: Mapping[str, str]) -> dict[str, str]:
+    """The kernel parameters of an agent ramdisk: its token, which nobody else can read, and the card that boots."""
+    node = task.node
+    manager_utils.add_secret_token(node, pregenerated=True)
+    node.save()
+    params = {**given, "ipa-agent-token": node.driver_internal_info["agent_secret_token"]}
+    mac = deploy_utils.get_single_nic_with_vif_port_id(task)
+    return params if mac is None else {**params, "BOOTIF": mac}

@@ -11,10 +11,18 @@ from collections.abc import Sequence
 
 from oslo_config import cfg
 
+from ironic_httpboot.config import Payload
 from ironic_httpboot.errors import BadUrl
 from ironic_httpboot.model import BootUrl, Chain
 
 GROUP = "httpboot"
+
+PAYLOADS = {
+    Payload.IMAGE: "one ISO that holds all; the only one that boots with Secure Boot",
+    Payload.UKI: "one unified kernel image",
+    Payload.GRUB: "GRUB, which fetches the rest",
+    Payload.IPXE: "iPXE, which fetches the rest",
+}
 
 OPTIONS = [
     cfg.StrOpt(
@@ -51,6 +59,13 @@ OPTIONS = [
             (Chain.UKI.value, "one unified kernel image, unsigned: the quickest"),
         ],
         help='What stands between firmware and kernel. A node can have its own: driver_info["httpboot_chain"].',
+    ),
+    cfg.StrOpt(
+        "payload",
+        default=Payload.IMAGE.value,
+        choices=[(payload.value, said) for payload, said in PAYLOADS.items()],
+        help="What firmware downloads first where DHCP tells it the URL. The boot interface httpboot-ipxe always takes "
+        'ipxe. A node can have its own: driver_info["httpboot_payload"].',
     ),
     cfg.StrOpt(
         "kernel_append_params",

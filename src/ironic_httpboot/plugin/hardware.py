@@ -10,6 +10,7 @@ from ironic.drivers.ipmi import IPMIHardware
 from ironic.drivers.redfish import RedfishHardware
 
 from ironic_httpboot.plugin.boot import RedfishHTTPBoot
+from ironic_httpboot.plugin.network_boot import HTTPBoot, HTTPBootIPXE
 
 
 class RedfishHTTPBootHardware(RedfishHardware):
@@ -18,7 +19,7 @@ class RedfishHTTPBootHardware(RedfishHardware):
     @property
     def supported_boot_interfaces(self) -> list[type[BootInterface]]:
         """Ours first."""
-        return [RedfishHTTPBoot, *super().supported_boot_interfaces]
+        return [RedfishHTTPBoot, HTTPBoot, HTTPBootIPXE, *super().supported_boot_interfaces]
 
 
 class IPMIHTTPBootHardware(IPMIHardware):
@@ -27,4 +28,4 @@ class IPMIHTTPBootHardware(IPMIHardware):
     @property
     def supported_boot_interfaces(self) -> list[type[BootInterface]]:
         """Ours first."""
-        return [*super().supported_boot_interfaces]
+        return [HTTPBoot, HTTPBootIPXE, *super().supported_boot_interfaces]

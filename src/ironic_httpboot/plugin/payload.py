@@ -6,8 +6,10 @@ Knows a node's images, parameters and config drive. Refuses to know how its firm
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from ironic.common import exception, states
 from ironic.common import images as ironic_images
@@ -17,11 +19,14 @@ from ironic.drivers import utils as driver_utils
 from ironic.drivers.modules import deploy_utils, image_utils
 from oslo_log import log
 
+from ironic_httpboot import config
 from ironic_httpboot.blob import Blob, examine, whole
+from ironic_httpboot.config import Payload
 from ironic_httpboot.errors import InputError
 from ironic_httpboot.http.store import Publication
+from ironic_httpboot.image import netboot
 from ironic_httpboot.image.compose import compose
-from ironic_httpboot.model import AppendedFile, BootRecipe, BootUrl, Container, ImageKind
+from ironic_httpboot.model import AppendedFile, BootRecipe, BootUrl, Chain, Container, ImageKind
 from ironic_httpboot.plugin import configdrive, images, shelf, translate
 
 LOG = log.getLogger(__name__)
@@ -47,6 +52,14 @@ class Wanted:
     def iso(self) -> str | None:
         """The operator's own boot ISO."""
         return self.references.get("iso")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offer:
+    """What DHCP tells a machine. then: what it tells the iPXE that asks again."""
+
+    url: BootUrl
+    then: BootUrl | None = None
 
 
 def wanted_ramdisk(task: TaskManager, params: Mapping[str, str | None]) -> Wanted:
@@ -109,28 +122,81 @@ def url_for(task: TaskManager, wanted: Wanted) -> BootUrl:
 
 
 def publish(task: TaskManager, wanted: Wanted) -> Publication:
-    """Fetch, compose, publish. On a failure nothing is left. Raises IronicException, HttpBootError."""
-    node = task.node
+    """Fetch, compose an ISO, publish it. On a failure nothing is left. Raises IronicException, HttpBootError."""
+    with _all_or_nothing(task):
+        files = _fetch(task, wanted)
+        return _publish_whole(task, wanted, files, Container.ISO)
+
+
+def offers_for(task: TaskManager, wanted: Wanted, payload: Payload) -> dict[int, Offer]:
+    """What DHCP is to tell a node, by IP version: what it had before is withdrawn.
+
+    Raises IronicException, HttpBootError.
+    """
+    uuid = task.node.uuid
+    shelf.withdraw(uuid)
+    if wanted.iso and _passes_through(task):
+        return {version: Offer(url=BootUrl.parse(wanted.iso)) for version in shelf.families()}
+    with _all_or_nothing(task):
+        files = _fetch(task, wanted)
+        if wanted.iso or payload in (Payload.IMAGE, Payload.UKI):
+            container = Container.EFI if payload is Payload.UKI else Container.ISO
+            whole_one = _publish_whole(task, wanted, files, container)
+            return {version: Offer(url=shelf.url_of(whole_one, version)) for version in shelf.families()}
+        return {version: _in_pieces(task, wanted, files, payload, version) for version in shelf.families()}
+
+
+def _in_pieces(task: TaskManager, wanted: Wanted, files: Mapping[str, Path], payload: Payload, version: int) -> Offer:
+    """Pieces name each other by URLs, so that each family has its own."""
+
+    def put(blob: Blob, name: str) -> BootUrl:
+        return shelf.url_of(shelf.publish(task.node.uuid, blob, name, seconds=wanted.seconds), version)
+
+    recipe = _recipe(task, wanted, files, Chain.GRUB, Container.ISO)
+    loader = files.get("bootloader")
+    if payload is Payload.GRUB:
+        pieces = netboot.over_grub(recipe, put, config.made_folder())
+    else:
+        pieces = netboot.over_ipxe(recipe, put, loader)
+    return Offer(url=pieces.loader, then=pieces.then)
+
+
+def _publish_whole(task: TaskManager, wanted: Wanted, files: Mapping[str, Path], container: Container) -> Publication:
+    if wanted.iso:
+        blob, kind = Blob.of(whole(examine(files["iso"]))), ImageKind.ISO
+    else:
+        chain = Chain.UKI if container is Container.EFI else translate.chain_of(task.node)
+        recipe = _recipe(task, wanted, files, chain, container)
+        blob, kind = compose(replace(recipe, bootloader=files.get("bootloader"))), recipe.kind
+    return shelf.publish(task.node.uuid, blob, shelf.name_of(kind), seconds=wanted.seconds)
+
+
+def _recipe(
+    task: TaskManager, wanted: Wanted, files: Mapping[str, Path], chain: Chain, container: Container
+) -> BootRecipe:
+    return BootRecipe(
+        arch=translate.arch_of(task.node),
+        chain=chain,
+        container=container,
+        kernel=files["kernel"],
+        initrds=(files["ramdisk"],),
+        appended=wanted.appended,
+        cmdline=wanted.cmdline,
+    )
+
+
+def _fetch(task: TaskManager, wanted: Wanted) -> dict[str, Path]:
+    loader = driver_utils.get_field(task.node, "bootloader", use_conf=True)
+    extra = {"bootloader": loader} if loader and not wanted.iso else {}
+    return images.fetch(task, {**wanted.references, **extra})
+
+
+@contextmanager
+def _all_or_nothing(task: TaskManager) -> Iterator[None]:
     try:
-        loader = driver_utils.get_field(node, "bootloader", use_conf=True)
-        extra = {"bootloader": loader} if loader and not wanted.iso else {}
-        files = images.fetch(task, {**wanted.references, **extra})
-        if wanted.iso:
-            blob = Blob.of(whole(examine(files["iso"])))
-        else:
-            recipe = BootRecipe(
-                arch=translate.arch_of(node),
-                chain=translate.chain_of(node),
-                container=Container.ISO,
-                kernel=files["kernel"],
-                initrds=(files["ramdisk"],),
-                appended=wanted.appended,
-                cmdline=wanted.cmdline,
-            )
-            blob = compose(replace(recipe, bootloader=files.get("bootloader")))
-        return shelf.publish(node.uuid, blob, ImageKind.ISO, seconds=wanted.seconds)
+        yield
     except Exception:
-        images.forget(node.uuid)
+        shelf.withdraw(task.node.uuid)
         raise
 
 

@@ -31,10 +31,15 @@ def store() -> Store:
     return _stores[path]
 
 
-def publish(uuid: str, blob: Blob, kind: ImageKind, *, seconds: int | None) -> Publication:
+def publish(uuid: str, blob: Blob, name: str, *, seconds: int | None) -> Publication:
     """Publish what a node boots. seconds: how long, or None until it is withdrawn. Raises HostError, BadRecipe."""
     expires_at = None if seconds is None else time.time() + seconds
-    return store().publish(blob, name=f"{_NAME}{kind.suffix}", machine=uuid, expires_at=expires_at)
+    return store().publish(blob, name=name, machine=uuid, expires_at=expires_at)
+
+
+def name_of(kind: ImageKind) -> str:
+    """What a published image is called: short, since some BMCs take no long URLs."""
+    return f"{_NAME}{kind.suffix}"
 
 
 def withdraw(uuid: str) -> None:
@@ -51,7 +56,15 @@ def url_of(publication: Publication, version: int | None = None) -> BootUrl:
 
 def example_url(kind: ImageKind, version: int | None = None) -> BootUrl:
     """A URL as long as that of any publication, to be looked at before there is one. Raises BadConfig, BadUrl."""
-    return BootUrl.parse(f"{_base(version)}/{'x' * _TOKEN_LENGTH}/{_NAME}{kind.suffix}")
+    return BootUrl.parse(f"{_base(version)}/{'x' * _TOKEN_LENGTH}/{name_of(kind)}")
+
+
+def families() -> list[int]:
+    """The IP versions for which a URL is configured. Raises BadUrl, BadConfig where there is none."""
+    found = [version for version in (4, 6) if conf.base_url(CONF, version) is not None]
+    if not found:
+        _base(None)
+    return found
 
 
 def _base(version: int | None) -> str:

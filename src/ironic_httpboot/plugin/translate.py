@@ -11,8 +11,9 @@ from contextlib import contextmanager
 from ironic.common import exception
 from ironic.conf import CONF
 from ironic.drivers import utils as driver_utils
-from ironic.objects import Node
+from ironic.objects.node import Node
 
+from ironic_httpboot.config import Payload
 from ironic_httpboot.errors import BmcError, BmcUnreachable, HttpBootError, InputError
 from ironic_httpboot.model import Arch, Chain
 
@@ -61,6 +62,18 @@ def chain_of(node: Node) -> Chain:
         raise InputError(
             f"node {node.uuid}: driver_info/httpboot_chain is {named!r}",
             hint=f"it is one of {', '.join(chain.value for chain in Chain)}",
+        ) from None
+
+
+def payload_of(node: Node) -> Payload:
+    """What a node's firmware downloads first, where DHCP tells it. Raises InputError."""
+    named = node.driver_info.get("httpboot_payload") or CONF.httpboot.payload
+    try:
+        return Payload(named)
+    except ValueError:
+        raise InputError(
+            f"node {node.uuid}: driver_info/httpboot_payload is {named!r}",
+            hint=f"it is one of {', '.join(payload.value for payload in Payload)}",
         ) from None
 
 

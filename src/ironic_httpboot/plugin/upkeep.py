@@ -12,12 +12,12 @@ from ironic.conductor.task_manager import TaskManager
 from ironic.conf import CONF
 from ironic.drivers import utils as driver_utils
 from ironic.drivers.modules import deploy_utils
-from ironic.objects import Node
+from ironic.objects.node import Node
 from oslo_log import log
 
 from ironic_httpboot.errors import HostError
 from ironic_httpboot.model import BootUrl
-from ironic_httpboot.plugin import images, shelf
+from ironic_httpboot.plugin import dhcp, images, shelf
 
 LOG = log.getLogger(__name__)
 
@@ -62,7 +62,7 @@ def url_again(task: TaskManager) -> BootUrl | None:
 def sweep(manager: BaseConductorManager) -> None:
     """Withdraw what is published for nodes that need it no more: deleted, at rest, or another conductor's by now."""
     try:
-        machines = set(shelf.store().published()) | images.remembered()
+        machines = set(shelf.store().published()) | images.remembered() | dhcp.remembered()
     except HostError as error:
         LOG.warning("Not swept: %s", error.message)
         return
@@ -71,16 +71,18 @@ def sweep(manager: BaseConductorManager) -> None:
     columns = ["uuid", "provision_state", "reservation", "conductor_affinity"]
     nodes = {row[0]: row[1:] for row in manager.dbapi.get_nodeinfo_list(columns=columns)}
     for uuid in machines:
-        if uuid in nodes and _needs(*nodes[uuid], conductor=manager.conductor.id):
+        if uuid in nodes and needs(*nodes[uuid], conductor=manager.conductor.id):
             continue
         LOG.info("Withdrawing what is published for node %s: nobody needs it", uuid)
         try:
             shelf.withdraw(uuid)
-        except HostError as error:
-            LOG.warning("Node %s: %s", uuid, error.message)
+            dhcp.forget(uuid)
+        except (HostError, OSError) as error:
+            LOG.warning("Node %s: %s", uuid, error)
 
 
-def _needs(state: str | None, reservation: str | None, affinity: int | None, *, conductor: int) -> bool:
+def needs(state: str | None, reservation: str | None, affinity: int | None, *, conductor: int) -> bool:
+    """Whether a conductor still needs what it has published for a node, by the node's fields in the database."""
     if reservation is not None:
         return True
     taken_over = state == states.ACTIVE and affinity not in (None, conductor)

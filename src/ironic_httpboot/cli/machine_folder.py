@@ -1,0 +1,71 @@
+"""A folder of machine files beside the configuration: programs such as Ironic put files in and take them away.
+
+Knows when something has changed in it, and that a file may be wrong or gone: the others count all the same. Refuses to
+know what machines are for.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TypeAlias
+
+from ironic_httpboot import config
+from ironic_httpboot.cli import output
+from ironic_httpboot.errors import BadConfig
+
+SUFFIX = ".toml"
+
+Identity: TypeAlias = tuple[int, int, int]
+
+
+class MachineFolder:
+    """The machines of a folder, each file read once while it stays the same."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._read: dict[str, tuple[Identity, tuple[config.BootedMachineTable, ...]]] = {}
+        self._missing = False
+
+    def changed(self) -> bool:
+        """Read what is new or other than it was; whether anything is."""
+        seen = self._look()
+        before = {name: identity for name, (identity, _) in self._read.items()}
+        if seen == before:
+            return False
+        self._read = {
+            name: self._read[name] if before.get(name) == identity else (identity, self._machines(name))
+            for name, identity in seen.items()
+        }
+        return True
+
+    @property
+    def machines(self) -> tuple[config.BootedMachineTable, ...]:
+        """All of them, as they were when `changed` looked."""
+        return tuple(machine for _, machines in self._read.values() for machine in machines)
+
+    def _look(self) -> dict[str, Identity]:
+        found = {}
+        try:
+            with os.scandir(self._root) as entries:
+                for entry in entries:
+                    if entry.name.endswith(SUFFIX) and not entry.name.startswith("."):
+                        state = entry.stat()
+                        found[entry.name] = (state.st_ino, state.st_size, state.st_mtime_ns)
+        except FileNotFoundError:
+            pass  # it is made by whoever puts the first file in, and a file may go while we look
+        except OSError as error:
+            if not self._missing:
+                output.err.print(f"warning: dhcp.machines {self._root}: read → {error.strerror}", markup=False)
+            self._missing = True
+        return dict(sorted(found.items()))
+
+    def _machines(self, name: str) -> tuple[config.BootedMachineTable, ...]:
+        try:
+            machines = config.read(self._root / name, config.MachinesFile).machine
+            if any(machine.kernel is not None for machine in machines):
+                raise BadConfig(f"{self._root / name}: machine.kernel: here a machine has a url")
+        except BadConfig as error:
+            output.err.print(f"left out: {error}", markup=False)
+            return ()
+        return machines

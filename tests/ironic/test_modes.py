@@ -1,0 +1,156 @@
+"""Every mode in which Ironic boots a node, and every way out: real tasks on SQLite, and a BMC that is told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ironic.common import exception, states
+from ironic.conductor import utils as manager_utils
+from ironic.conf import CONF
+from ironic.objects.node import Node
+
+from ironic_httpboot.emulator.serve import Emulator
+from ironic_httpboot.http.store import Store
+from ironic_httpboot.plugin import bmc, upkeep
+from kit import conductor
+from kit.conductor import SYSTEM, URL4, at_work, create_node
+from kit.ironic import boot_of, write_guest
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("modes")
+    conductor.configure(made)
+    write_guest(made)
+    return made
+
+
+@pytest.fixture(scope="module")
+def emulator(folder: Path) -> Iterator[Emulator]:
+    with conductor.emulated(folder / "bmc") as running:
+        yield running
+
+
+@pytest.fixture
+def node(folder: Path, emulator: Emulator) -> Iterator[Node]:
+    agent = {f"{mode}_{part}": f"file://{folder}/{name}" for mode in ("deploy", "rescue") for part, name in _FILES}
+    made = create_node(emulator.url, driver_info=agent)
+    yield made
+    with at_work(made) as task:
+        task.driver.boot.clean_up_instance(task)
+    assert Store(folder / "store").published() == {}
+    assert boot_of(emulator.url, SYSTEM)["BootSourceOverrideEnabled"] in ("Disabled", "Continuous")
+    conductor.remove(made)
+
+
+_FILES = (("kernel", "vmlinuz"), ("ramdisk", "ramdisk.cpio"))
+
+
+def instance(folder: Path) -> dict[str, Any]:
+    return {part: f"file://{folder}/{name}" for part, name in _FILES}
+
+
+def paths(folder: Path) -> list[str]:
+    return [each.path for published in Store(folder / "store").published().values() for each in published]
+
+
+MODES = [states.DEPLOYING, states.CLEANING, states.RESCUING, states.INSPECTING, states.SERVICING]
+
+
+@pytest.mark.parametrize("state", MODES)
+def test_an_agents_ramdisk_is_booted_once_in_every_mode_and_taken_back(
+    node: Node, folder: Path, emulator: Emulator, state: str
+) -> None:
+    with at_work(node, state) as task:
+        task.driver.boot.prepare_ramdisk(task, {"ipa-api-url": "http://192.0.2.1:6385"})
+        boot = boot_of(emulator.url, SYSTEM)
+        (path,) = paths(folder)
+        assert (boot["BootSourceOverrideEnabled"], boot["BootSourceOverrideTarget"]) == ("Once", "UefiHttp")
+        assert (boot["BootSourceOverrideMode"], boot["HttpBootUri"]) == ("UEFI", f"{URL4}{path}")
+        task.driver.boot.clean_up_ramdisk(task)
+        assert boot_of(emulator.url, SYSTEM)["BootSourceOverrideEnabled"] == "Disabled"
+        assert paths(folder) == []
+        assert bmc.MARK not in task.node.driver_internal_info
+
+
+def test_a_conductor_that_takes_over_does_not_prepare_a_ramdisk(node: Node, folder: Path) -> None:
+    with at_work(node, states.ACTIVE) as task:
+        task.driver.boot.prepare_ramdisk(task, {})
+        assert paths(folder) == []
+
+
+def test_a_disk_is_booted_after_the_override_is_taken_back(node: Node, folder: Path, emulator: Emulator) -> None:
+    with at_work(node, states.DEPLOYING, deploy_interface="direct") as task:
+        task.driver.boot.prepare_ramdisk(task, {})
+        task.driver.boot.prepare_instance(task)
+        boot = boot_of(emulator.url, SYSTEM)
+        assert (boot["BootSourceOverrideTarget"], boot.get("HttpBootUri")) == ("Hdd", None)
+        assert paths(folder) == []
+
+
+def test_an_iso_of_the_operators_is_served_or_passed_on(node: Node, folder: Path, emulator: Emulator) -> None:
+    (folder / "own.iso").write_bytes(b"an image" * 1000)
+    with at_work(node, states.DEPLOYING, instance_info={"boot_iso": f"file://{folder}/own.iso"}) as task:
+        task.driver.boot.prepare_instance(task)
+        (path,) = paths(folder)
+        assert boot_of(emulator.url, SYSTEM)["HttpBootUri"] == f"{URL4}{path}"
+    given = {"boot_iso": "https://images.example/own.iso"}
+    info = {**node.driver_info, "httpboot_iso": "pass"}
+    with at_work(node, states.DEPLOYING, instance_info=given, driver_info=info) as task:
+        task.driver.boot.validate(task)
+        task.driver.boot.prepare_instance(task)
+        assert boot_of(emulator.url, SYSTEM)["HttpBootUri"] == "https://images.example/own.iso"
+        assert paths(folder) == []
+
+
+def test_a_second_conductor_publishes_anew_and_the_first_one_withdraws(
+    node: Node, folder: Path, emulator: Emulator
+) -> None:
+    with at_work(node, states.DEPLOYING, instance_info=instance(folder)) as task:
+        task.driver.boot.prepare_instance(task)
+    second = conductor.use_store(folder / "second")
+    try:
+        with at_work(node, states.ACTIVE) as task:
+            task.driver.deploy.prepare(task)
+            (published,) = second.published()[node.uuid]
+            assert boot_of(emulator.url, SYSTEM)["HttpBootUri"] == f"{URL4}{published.path}"
+            second.withdraw(published)
+    finally:
+        conductor.use_store(folder / "store")
+    assert len(paths(folder)) == 1
+    assert upkeep.needs(states.ACTIVE, None, 1, conductor=1)
+    assert not upkeep.needs(states.ACTIVE, None, 2, conductor=1)
+
+
+def test_three_requests_prepare_a_boot_and_four_of_ironics_own_switch_the_machine_on(node: Node, folder: Path) -> None:
+    system = f"/redfish/v1/Systems/{SYSTEM}"
+    with at_work(node, states.DEPLOYING, instance_info=instance(folder)) as task:
+        manager_utils.node_power_action(task, states.POWER_OFF)
+        with conductor.Requests() as prepared:
+            task.driver.boot.prepare_instance(task)
+        with conductor.Requests() as switched:
+            manager_utils.node_power_action(task, states.POWER_ON)
+    assert prepared.made == [f"{method} {system}" for method in ("GET", "PATCH", "GET")]
+    assert len(switched.made) == 4
+
+
+@pytest.mark.parametrize("length", [90, 190])
+def test_the_length_of_a_url_is_looked_at_before_anything_is_touched(node: Node, folder: Path, length: int) -> None:
+    name = ".".join(["a" * 40] * 6)[: length - len("http://:8080")]
+    CONF.set_override("url", f"http://{name}:8080", group="httpboot")
+    try:
+        with at_work(node, states.AVAILABLE, instance_info=instance(folder), boot_interface="httpboot") as task:
+            task.driver.boot.validate(task)
+        CONF.set_override("url", f"http://{'.'.join(['a' * 40] * 6)}:8080", group="httpboot")
+        with (
+            at_work(node, boot_interface="httpboot") as task,
+            pytest.raises(exception.InvalidParameterValue, match="255"),
+        ):
+            task.driver.boot.validate(task)
+    finally:
+        CONF.set_override("url", URL4, group="httpboot")
+        with at_work(node, boot_interface="redfish-http-url"):
+            pass
