@@ -179,7 +179,12 @@ class Emulator:
         return context
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
-        outcome = await self._decide(request)
+        try:
+            outcome = await self._decide(request)
+        except Exception:
+            # One request's trouble is not the service's: whoever asked hears of it in Redfish's words, the log has all.
+            _LOG.exception("%s %s", request.method, request.path)
+            outcome = Outcome(state=self._state, answer=Answer(status=500, body=error_body("InternalError")))
         if outcome.delay_seconds:
             await asyncio.sleep(outcome.delay_seconds)
         if outcome.lost and request.transport is not None:
