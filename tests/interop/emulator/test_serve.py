@@ -51,8 +51,22 @@ async def test_a_head_has_the_headers_of_a_get(emulator: Emulator) -> None:
     ]
 
 
-@pytest.mark.parametrize("body", ["{", "[1", "x" * 2_000_000])
-async def test_a_body_that_is_no_json_or_too_long_is_refused(emulator: Emulator, tmp_path: Path, body: str) -> None:
+@pytest.mark.parametrize(
+    "body",
+    [
+        "{",
+        "[1",
+        "x" * 2_000_000,
+        "[" * 200_000,
+        "[" * 200_000 + "]" * 200_000,
+        '{"Boot": ' + "[" * 900 + "]" * 900 + "}",
+        '{"Boot": {"BootOrder": ' + "[" * 31 + "]" * 31 + "}}",
+    ],
+    ids=["object", "array", "long", "deep", "deep and whole", "less deep", "not so deep"],
+)
+async def test_a_body_that_is_no_json_too_long_or_too_deep_is_refused(
+    emulator: Emulator, tmp_path: Path, body: str
+) -> None:
     (tmp_path / "body").write_text(body)
     said = await curl("-X", "PATCH", "--data-binary", f"@{tmp_path}/body", f"{emulator.url}/redfish/v1/Systems/node-1")
     assert "MalformedJSON" in said
