@@ -111,3 +111,16 @@ def test_interrupting_the_demonstration_leaves_nothing_running(tmp_path: Path) -
     assert "Traceback" not in demo.printed
     assert qemu_processes(tmp_path) == []
     assert list((tmp_path / "store").iterdir()) == [], "the image is withdrawn"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_ending_the_demonstration_leaves_no_machine_and_no_folder(tmp_path: Path, number: signal.Signals) -> None:
+    with Running("demo", environment={"TMPDIR": str(tmp_path)}) as demo:
+        demo.until("power on", seconds=60)
+        assert len(qemu_processes(tmp_path)) == 1
+        demo.process.send_signal(number)
+        demo.process.send_signal(number)
+        assert demo.end() == 130
+    assert "Traceback" not in demo.printed
+    assert qemu_processes(tmp_path) == []
+    assert list(tmp_path.iterdir()) == []

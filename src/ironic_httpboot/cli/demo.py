@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from ironic_httpboot.cli import output
+from ironic_httpboot.cli.lifetime import cancelled_when_told
 from ironic_httpboot.demo import run
 from ironic_httpboot.demo.view import View
-from ironic_httpboot.events import stage_of
+from ironic_httpboot.events import Sink, stage_of
 from ironic_httpboot.model import Chain, Container
 
 
@@ -46,20 +48,21 @@ def demo(
         secure_boot=secure_boot,
         memory_mib=memory_mib,
     )
-    if keep is not None:
-        keep.mkdir(parents=True, exist_ok=True)
-        _run(options, keep, as_json)
-        return
-    with tempfile.TemporaryDirectory(prefix="httpboot-demo-") as folder:
-        _run(options, Path(folder), as_json)
-
-
-def _run(options: run.Options, folder: Path, as_json: bool) -> None:
     if as_json:
-        outcome = asyncio.run(run.run(options, folder))
+        outcome = asyncio.run(_run(options, keep, lambda event: None))
         events = [output.event_as_json(event) for event in outcome.events if stage_of(event) is not None]
         output.print_json({"seconds": round(outcome.seconds, 1), "timeline": events})
         return
     with View(output.out, "one virtual server, one URL") as view:
-        outcome = asyncio.run(run.run(options, folder, view.show))
+        outcome = asyncio.run(_run(options, keep, view.show))
     output.out.print(f"[bold green]{run.verdict(outcome)}[/bold green] — {outcome.seconds:.1f} s in all")
+
+
+async def _run(options: run.Options, keep: Path | None, show: Sink) -> run.Outcome:
+    with cancelled_when_told(), ExitStack() as stack:
+        if keep is None:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="httpboot-demo-")))
+        else:
+            keep.mkdir(parents=True, exist_ok=True)
+            folder = keep
+        return await run.run(options, folder, show)

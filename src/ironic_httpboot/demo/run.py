@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
+from typing import TypeVar
 
 from ironic_httpboot.blob import Blob
 from ironic_httpboot.demo import guest, proxy
@@ -27,6 +28,8 @@ from ironic_httpboot.image import compose
 from ironic_httpboot.model import Arch, BootRecipe, BootUrl, Chain, Container
 from ironic_httpboot.redfish import client
 from ironic_httpboot.redfish.transport import Transport
+
+_T = TypeVar("_T")
 
 MACHINE = "demo"
 HOST_AS_SEEN_BY_GUEST = "10.0.2.2"
@@ -68,7 +71,7 @@ async def run(options: Options, folder: Path, show: Callable[[Event], None] = la
     began = time.time()
     watch = Watch(MACHINE)
     watch.tell(show)
-    blob = await asyncio.to_thread(_compose, options, folder)
+    blob = await _to_its_end(asyncio.get_running_loop().run_in_executor(None, _compose, options, folder))
     watch.hear(_reached(Stage.COMPOSED, f"{blob.size_bytes:,} bytes, {compose.describe(Arch.X64, options.chain)}"))
     store = Store(folder / "store")
     publication = store.publish(blob, name=f"{MACHINE}{_suffix(options)}", machine=MACHINE)
@@ -134,17 +137,17 @@ async def _boot(options: Options, folder: Path, url: BootUrl, watch: Watch) -> N
         await watch.until(Stage.VERDICT, console)
 
 
-async def _to_its_end(asking: asyncio.Future[None]) -> None:
-    """Wait for a thread, also when this task is cancelled: what the thread still asks must find the BMC there."""
+async def _to_its_end(thread: asyncio.Future[_T]) -> _T:
+    """Wait for a thread, also when this task is cancelled: it needs the folder and the BMC that would go away."""
     cancelled: asyncio.CancelledError | None = None
-    while not asking.done():
+    while not thread.done():
         try:
-            await asyncio.wait([asking])
+            await asyncio.wait([thread])
         except asyncio.CancelledError as error:
             cancelled = error
     if cancelled is not None:
         raise cancelled
-    asking.result()
+    return thread.result()
 
 
 def _ask(bmc_url: str, account: Account, url: BootUrl, watch: Watch) -> None:

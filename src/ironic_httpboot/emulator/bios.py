@@ -146,6 +146,7 @@ def _check(known: Attribute | None, name: str, value: object, future: dict[str, 
         raise Refusal(400, "PropertyValueTypeError", repr(value), name, related=pointer)
     if known.values and value not in known.values:
         raise Refusal(400, "PropertyValueNotInList", value, name, related=pointer)
+    overrides.refuse_too_long(value, pointer)
     if not value.isascii():
         raise Refusal(400, "PropertyValueFormatError", value, name, related=pointer)
     if known.needs is not None and future[known.needs[0]] != known.needs[1]:

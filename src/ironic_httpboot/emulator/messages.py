@@ -131,6 +131,10 @@ _ROWS = {
         "Wait for the indicated retry duration and retry the operation.",
         "Critical",
     ),
+    "StringValueTooLong": _Row(
+        "The string '%1' exceeds the length limit %2.",
+        "Resubmit the request with an appropriate string length.",
+    ),
     # HPE iLO 5: libredfish#76, gofish#507
     "iLO.2.19.PropertyNotWritableOrUnknown": _Row(
         "The property %1 was either not writable or unknown.",

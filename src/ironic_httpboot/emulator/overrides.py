@@ -14,7 +14,9 @@ from ironic_httpboot.emulator.handover import offered
 from ironic_httpboot.emulator.kept import Enabled, Mode, Override, Target
 from ironic_httpboot.emulator.personalities import ENABLED, MODE, ORDER, TARGET, URI, Personality, Place
 from ironic_httpboot.emulator.state import Json, Power, Refusal, SystemState
+from ironic_httpboot.emulator.uefi import LONGEST_URI_BYTES
 
+_SHOWN_CHARACTERS = 64
 _E = TypeVar("_E", Enabled, Mode, Target)
 
 
@@ -128,9 +130,24 @@ def _uri(value: object) -> str:
     pointer = [f"#/Boot/{URI}"]
     if not isinstance(value, str):
         raise Refusal(400, "PropertyValueTypeError", _told(value), f"Boot/{URI}", related=pointer)
-    if not value.isascii() or urlsplit(value).scheme not in ("http", "https"):
+    refuse_too_long(value, pointer)
+    if not value.isascii() or _scheme(value) not in ("http", "https"):
         raise Refusal(400, "PropertyValueFormatError", _told(value), f"Boot/{URI}", related=pointer)
     return value
+
+
+def refuse_too_long(value: str, pointer: list[str]) -> None:
+    """Take no text that may become a boot entry and does not fit into one. Raises Refusal."""
+    if len(value) > LONGEST_URI_BYTES:
+        shown = f"{value[:_SHOWN_CHARACTERS]}…"
+        raise Refusal(400, "StringValueTooLong", shown, str(LONGEST_URI_BYTES), related=pointer)
+
+
+def _scheme(value: str) -> str:
+    try:
+        return urlsplit(value).scheme
+    except ValueError:
+        return ""
 
 
 def _order(system: SystemState, value: Any) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ import secrets
 import ssl
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol, TypeAlias
@@ -43,6 +43,7 @@ from ironic_httpboot.events import Sink
 
 _LOG = logging.getLogger(__name__)
 _LARGEST_BODY_BYTES = 1 << 20
+_DEEPEST_LEVELS = 32
 _STANDING_HEADERS = {"OData-Version": "4.0", "Cache-Control": "no-cache", "Server": "httpboot"}
 
 
@@ -179,7 +180,12 @@ class Emulator:
         return context
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
-        outcome = await self._decide(request)
+        try:
+            outcome = await self._decide(request)
+        except Exception:
+            # One request's trouble is not the service's: whoever asked hears of it in Redfish's words, the log has all.
+            _LOG.exception("%s %s", request.method, request.path)
+            outcome = Outcome(state=self._state, answer=Answer(status=500, body=error_body("InternalError")))
         if outcome.delay_seconds:
             await asyncio.sleep(outcome.delay_seconds)
         if outcome.lost and request.transport is not None:
@@ -194,7 +200,7 @@ class Emulator:
     async def _decide(self, request: web.BaseRequest) -> Outcome:
         try:
             asked = await _read(request)
-        except ValueError as error:
+        except (ValueError, web.RequestPayloadError) as error:
             body = error_body("MalformedJSON", said=f"The request body is no JSON: {error}.")
             return Outcome(state=self._state, answer=Answer(status=400, body=body))
         before = {name: hardware.state for name, hardware in self._hardware.items()}
@@ -232,7 +238,7 @@ class Emulator:
 
 
 async def _read(request: web.BaseRequest) -> Request:
-    """A request as a value. Raises ValueError where its body is too long or no JSON."""
+    """A request as a value. Raises ValueError where its body is too long, too deep, or no JSON."""
     data = b""
     async for chunk in request.content.iter_chunked(64 * 1024):
         data += chunk
@@ -242,5 +248,30 @@ async def _read(request: web.BaseRequest) -> Request:
         method=request.method,
         path=request.path,
         headers={name.lower(): value for name, value in request.headers.items()},
-        body=json.loads(data) if data else None,
+        body=_decoded(data) if data else None,
     )
+
+
+def _decoded(data: bytes) -> object:
+    """JSON that may be walked through without thought of how deep it goes. Raises ValueError."""
+    too_deep = f"arrays and objects in more than {_DEEPEST_LEVELS} levels"
+    try:
+        value: object = json.loads(data)
+    except RecursionError:
+        raise ValueError(too_deep) from None
+    level = [value]
+    for _ in range(_DEEPEST_LEVELS):
+        level = [inner for each in level for inner in _members(each)]
+    if any(isinstance(each, dict | list) for each in level):
+        raise ValueError(too_deep)
+    return value
+
+
+def _members(value: object) -> Collection[object]:
+    match value:
+        case dict():
+            return value.values()
+        case list():
+            return value
+        case _:
+            return ()

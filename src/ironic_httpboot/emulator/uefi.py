@@ -20,6 +20,9 @@ GLOBAL_VARIABLE = "8be4df61-93ca-11d2-aa0d-00e098032b8c"
 NON_VOLATILE, BOOTSERVICE_ACCESS, RUNTIME_ACCESS = 1, 2, 4
 BOOT_VARIABLE_ATTRIBUTES = NON_VOLATILE | BOOTSERVICE_ACCESS | RUNTIME_ACCESS
 
+LONGEST_URI_BYTES = 7 * 1024
+"""With an entry's other fields it fits into the 8 KiB that EDK2 gives a variable (OvmfPkg, PcdMaxVariableSize)."""
+
 _TLS_CA_VARIABLE = ("TlsCaCertificate", "fd2340d0-3dab-4349-a6c7-3b4f12b48eae")
 _SECURE_BOOT_VARIABLE = ("SecureBootEnable", "f0a30bc7-af08-4556-99c4-001009c93a44")
 _CERT_X509 = uuid.UUID("a5c059a1-94e4-4aa7-87b5-ab155c2bf072").bytes_le
@@ -59,8 +62,15 @@ class LoadOption:
 
 
 def uri_path(uri: str) -> bytes:
-    """A device path of one URI node, which boots over any NIC. An empty uri means "take the URL from DHCP"."""
+    """A device path of one URI node, which boots over any NIC. An empty uri means "take the URL from DHCP".
+
+    Raises MalformedMessage where the uri is longer than LONGEST_URI_BYTES.
+    """
     node = uri.encode("ascii")
+    if len(node) > LONGEST_URI_BYTES:
+        raise MalformedMessage(
+            f"boot entry: a URI of {len(node)} bytes, more than the {LONGEST_URI_BYTES} that it may have"
+        )
     return struct.pack("<BBH", _MESSAGING, _URI, 4 + len(node)) + node + _END_PATH
 
 

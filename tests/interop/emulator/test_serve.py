@@ -12,7 +12,7 @@ import pytest
 
 from ironic_httpboot.emulator.chassis import Chassis
 from ironic_httpboot.emulator.serve import Emulator, Settings
-from ironic_httpboot.emulator.state import Enabled, Kept, Override, Target
+from ironic_httpboot.emulator.state import Enabled, Kept, Override, Reset, Target
 from ironic_httpboot.errors import HostError
 from kit.hardware import Relay
 from kit.judges import judge
@@ -51,11 +51,54 @@ async def test_a_head_has_the_headers_of_a_get(emulator: Emulator) -> None:
     ]
 
 
-@pytest.mark.parametrize("body", ["{", "[1", "x" * 2_000_000])
-async def test_a_body_that_is_no_json_or_too_long_is_refused(emulator: Emulator, tmp_path: Path, body: str) -> None:
+@pytest.mark.parametrize(
+    "body",
+    [
+        "{",
+        "[1",
+        "x" * 2_000_000,
+        "[" * 200_000,
+        "[" * 200_000 + "]" * 200_000,
+        '{"Boot": ' + "[" * 900 + "]" * 900 + "}",
+        '{"Boot": {"BootOrder": ' + "[" * 31 + "]" * 31 + "}}",
+    ],
+    ids=["object", "array", "long", "deep", "deep and whole", "less deep", "not so deep"],
+)
+async def test_a_body_that_is_no_json_too_long_or_too_deep_is_refused(
+    emulator: Emulator, tmp_path: Path, body: str
+) -> None:
     (tmp_path / "body").write_text(body)
     said = await curl("-X", "PATCH", "--data-binary", f"@{tmp_path}/body", f"{emulator.url}/redfish/v1/Systems/node-1")
     assert "MalformedJSON" in said
+
+
+class Faulty(Relay):
+    """Hardware with a bug in it."""
+
+    async def reset(self, kind: Reset) -> None:
+        raise ZeroDivisionError(kind)
+
+
+async def test_a_bug_is_logged_and_whoever_asked_hears_of_it_as_redfish_has_it(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with Emulator(settings(tmp_path), install=Faulty) as running:
+        system = f"{running.url}/redfish/v1/Systems/node-1"
+        reset = f"{system}/Actions/ComputerSystem.Reset"
+        said = json.loads(await curl("--json", '{"ResetType": "On"}', reset))
+        assert said["error"]["code"].endswith("InternalError")
+        assert "ZeroDivisionError" in caplog.text
+        assert json.loads(await curl(system))["PowerState"] == "Off", "the service goes on"
+
+
+async def test_a_uri_that_fits_into_no_boot_entry_is_refused(emulator: Emulator, tmp_path: Path) -> None:
+    boot = {"HttpBootUri": "http://h/" + "a" * 70_000}
+    (tmp_path / "body").write_text(json.dumps({"Boot": boot}))
+    system = f"{emulator.url}/redfish/v1/Systems/node-1"
+    said = json.loads(await curl("-X", "PATCH", "--json", f"@{tmp_path}/body", system))
+    (info,) = said["error"]["@Message.ExtendedInfo"]
+    assert (info["MessageId"], info["RelatedProperties"]) == ("Base.1.18.StringValueTooLong", ["#/Boot/HttpBootUri"])
+    assert json.loads(await curl(system))["Boot"]["HttpBootUri"] is None
 
 
 async def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:

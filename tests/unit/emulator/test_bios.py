@@ -37,6 +37,7 @@ def test_a_change_waits_for_the_next_reset() -> None:
         ({"HttpDev1EnDis": "Maybe"}, "PropertyValueNotInList"),
         ({"HttpDev1Uri": "http://h/x.iso"}, "PropertyNotWritable"),
         ({"HttpDev1EnDis": "Enabled", "HttpDev1Uri": "http://h/é"}, "PropertyValueFormatError"),
+        ({"HttpDev1EnDis": "Enabled", "HttpDev1Uri": "http://h/" + "a" * 70_000}, "StringValueTooLong"),
         (7, "PropertyValueTypeError"),
     ],
 )

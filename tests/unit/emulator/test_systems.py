@@ -40,6 +40,8 @@ def test_disabling_it_clears_the_target_and_null_clears_the_uri() -> None:
         ({"Boot": {"BootSourceOverrideEnabled": ["Once"]}}, "PropertyValueNotInList"),
         ({"Boot": {"BootSourceOverrideMode": "Legacy"}}, "PropertyValueNotInList"),
         ({"Boot": {"HttpBootUri": "ftp://h/x"}}, "PropertyValueFormatError"),
+        ({"Boot": {"HttpBootUri": "http://[h/x"}}, "PropertyValueFormatError"),
+        ({"Boot": {"HttpBootUri": "http://h/" + "a" * 70_000}}, "StringValueTooLong"),
         ({"Boot": {"HttpBootUri": 7}}, "PropertyValueTypeError"),
         ({"Boot": {"Color": "red"}}, "PropertyUnknown"),
         ({"Boot": "Once"}, "PropertyValueTypeError"),

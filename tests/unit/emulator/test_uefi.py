@@ -21,6 +21,13 @@ def test_an_empty_uri_asks_dhcp_for_the_url() -> None:
     assert uefi.uri_path("") == bytes([3, 24, 4, 0, 0x7F, 0xFF, 4, 0])
 
 
+def test_the_longest_uri_that_is_taken_fits_into_an_entry_and_a_longer_one_is_named() -> None:
+    longest = "http://h/".ljust(uefi.LONGEST_URI_BYTES, "a")
+    assert uefi.decode_option(uefi.boot_option(1, "HTTP", uefi.uri_path(longest))).uri == longest
+    with pytest.raises(MalformedMessage, match="a URI of 7169 bytes, more than the 7168"):
+        uefi.uri_path(longest + "a")
+
+
 def test_an_entry_is_active_and_carries_its_description_in_utf_16() -> None:
     variable = uefi.boot_option(0x12, "HTTP", uefi.uri_path("http://h/x.iso"))
     assert variable.name == "Boot0012"
