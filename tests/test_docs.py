@@ -116,7 +116,7 @@ def test_the_commands_of_a_page_run_and_print_what_it_shows(page: Path, workshop
             for line in block.text.splitlines():
                 pattern = re.escape(line).replace("…", ".*")
                 pattern = re.sub(r"(127\\\.0\\\.0\\\.1|10\\\.0\\\.2\\\.2):\d{4}", r"\1:\\d+", pattern)
-                assert re.search(pattern, said), f"{line}\nis not in\n{said}"
+                assert re.search(rf"^{pattern}\r?$", said, re.MULTILINE), f"{line}\nis not a line of\n{said}"
 
 
 @pytest.mark.parametrize("page", with_fences("python"))
