@@ -71,6 +71,9 @@ class Hardware(Protocol):
     def console(self) -> Path | None:
         """Where its serial console is written; None where it is not."""
 
+    def catch_up(self, at: float) -> None:
+        """Report what its console has said until now, as having happened by then."""
+
     def remember(self, kept: Kept) -> None:
         """Take over what the BMC is to keep, for the next boot. Raises HostError."""
 
