@@ -25,7 +25,6 @@ SEEN_WHOLE = {
     "cli/bmc.py": "interop/cli/test_boot.py",
     "cli/clear.py": "interop/cli/test_boot.py",
     "cli/probe.py": "interop/cli/test_boot.py",
-    "cli/demo.py": "firmware/test_commands.py",
     "cli/dhcp.py": "interop/dhcp/test_serve.py",
     "cli/lifetime.py": "interop/cli/test_serve.py",
     "cli/outlet.py": "interop/cli/test_serve.py",

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ironic_httpboot.demo import guest
-from kit.commands import Running, httpboot, qemu_processes
+from kit.commands import Running, httpboot, ordinary_user, qemu_processes
 from kit.judges import judge
 
 pytestmark = pytest.mark.firmware
@@ -73,16 +73,36 @@ def test_compose_serve_emulate_and_boot_over_https_with_a_password(tmp_path: Pat
         assert "correct horse" not in emulator.printed + server.printed + refused + planned
 
 
-def test_the_demonstration_ends_with_the_guests_verdict(tmp_path: Path) -> None:
-    printed = httpboot("demo", "--chain", "uki", "--keep", tmp_path / "kept")
-    stages = ["composed", "published", "BMC asked", "read back", "power on", "GET", "loader", "kernel", "user space"]
-    places = [re.search(rf"^ *[0-9.]+ s  {stage} ", printed, re.MULTILINE) for stage in stages]
-    assert all(places), printed
-    assert [place.start() for place in places if place] == sorted(place.start() for place in places if place)
-    assert "the guest says: pass" in printed
+STAGES = {
+    "composed": r"[\d,]+ bytes, shim and GRUB, both signed by Debian, for x64",
+    "published": r"http://10\.0\.2\.2:\d+/…/demo\.iso",
+    "BMC asked": "PATCH /redfish/v1/Systems/demo: .*HttpBootUri",
+    "read back": "the BMC shows what it was sent",
+    "power on": "x64, 1024 MiB",
+    "lease": r"10\.0\.2\.\d+",
+    "HEAD": r"200 /…/demo\.iso",
+    "GET": r"[\d,]+ bytes, 100%, .*MB/s",
+    "loader": "firmware starts what it loaded",
+    "kernel": r"Linux 6\.",
+    "user space": "/init",
+    "verdict": "pass: command line and appended files are this boot's, 2 files of the image intact",
+}
+
+
+def test_the_demonstration_shows_every_stage_in_order_to_an_ordinary_user() -> None:
+    with ordinary_user() as user:
+        printed = httpboot("demo", user=user)
+        assert qemu_processes(user.home) == []
+        assert list(user.home.iterdir()) == [], "nothing is left behind"
+    places = []
+    for stage, detail in STAGES.items():
+        found = re.search(rf"^ *[0-9.]+ s  {stage} +{detail}", printed, re.MULTILINE)
+        assert found, f"{stage} is missing:\n{printed}"
+        places.append(found.start())
+    assert places == sorted(places), printed
+    composed, fetched = re.findall(r"  (?:composed|GET) +([\d,]+) bytes", printed)
+    assert composed == fetched, "all of the image was fetched"
     assert "the guest says: pass" in printed.splitlines()[-1]
-    assert "verdict pass" in (tmp_path / "kept" / "emulator" / "demo" / "console.log").read_text()
-    assert qemu_processes(tmp_path) == []
 
 
 def test_the_demonstration_of_dhcp_shows_question_and_offer_and_ends_with_the_guests_verdict(tmp_path: Path) -> None:
@@ -90,6 +110,7 @@ def test_the_demonstration_of_dhcp_shows_question_and_offer_and_ends_with_the_gu
     assert re.search(r"^ *[0-9.]+ s  DISCOVER +HTTPClient x64 asks on QEMU's network$", printed, re.MULTILINE), printed
     assert re.search(r"^ *[0-9.]+ s  OFFER +a URL$", printed, re.MULTILINE), printed
     assert "the guest says: pass" in printed.splitlines()[-1]
+    assert "verdict pass" in (tmp_path / "machine" / "console.log").read_text(), "it is kept"
     assert qemu_processes(tmp_path) == []
 
 

@@ -8,20 +8,60 @@ import selectors
 import signal
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+
+from ironic_httpboot import config
 
 HTTPBOOT = Path(sys.executable).parent / "httpboot"
 
 
-def httpboot(*arguments: str | Path, code: int = 0, environment: Mapping[str, str] | None = None) -> str:
+_NOBODY = 65534
+_READ_ALL = "-all,+dac_read_search"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class User:
+    """Somebody to run a command as. prefix: the command that becomes them. home: their own folder."""
+
+    prefix: tuple[str, ...]
+    home: Path
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Theirs, with the same parts of which boots are made."""
+        return {"HOME": str(self.home), "TMPDIR": str(self.home), "HTTPBOOT_PARTS": str(config.parts_folder())}
+
+
+@contextmanager
+def ordinary_user() -> Iterator[User]:
+    """Somebody who is not root, with a home that is there until the end; nobody, where root runs the tests.
+
+    A checkout and a Python in root's own home can still be read, but nothing else of root's rights is left.
+    """
+    with tempfile.TemporaryDirectory(prefix="httpboot-user-") as home:
+        if os.geteuid() != 0:
+            yield User(prefix=(), home=Path(home))
+            return
+        os.chown(home, _NOBODY, _NOBODY)
+        become = ("setpriv", f"--reuid={_NOBODY}", f"--regid={_NOBODY}", "--clear-groups")
+        rights = tuple(f"--{which}={_READ_ALL}" for which in ("inh-caps", "ambient-caps", "bounding-set"))
+        yield User(prefix=(*become, *rights), home=Path(home))
+
+
+def httpboot(
+    *arguments: str | Path, code: int = 0, environment: Mapping[str, str] | None = None, user: User | None = None
+) -> str:
     """Run a command to its end; return what it printed on both outputs. Fails on another exit code."""
     done = subprocess.run(
-        [HTTPBOOT, *map(str, arguments)],
+        [*(user.prefix if user else ()), HTTPBOOT, *map(str, arguments)],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        env={**os.environ, **(environment or {})},
+        env={**os.environ, **(user.environment if user else {}), **(environment or {})},
         timeout=240,
         check=False,
     )

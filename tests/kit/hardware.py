@@ -56,6 +56,9 @@ class Relay:
     def console(self) -> Path:
         return self._folder / "console.log"
 
+    def catch_up(self, at: float) -> None:
+        pass
+
     def remember(self, kept: Kept) -> None:
         self._kept = kept
 

@@ -14,6 +14,7 @@ from ironic_httpboot.cli import output
 from ironic_httpboot.cli.lifetime import cancelled_when_told
 from ironic_httpboot.demo import run
 from ironic_httpboot.demo.view import View
+from ironic_httpboot.errors import InputError
 from ironic_httpboot.events import Sink, stage_of
 from ironic_httpboot.model import Chain, Container
 
@@ -63,6 +64,11 @@ async def _run(options: run.Options, keep: Path | None, show: Sink) -> run.Outco
         if keep is None:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="httpboot-demo-")))
         else:
-            keep.mkdir(parents=True, exist_ok=True)
+            try:
+                keep.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise InputError(
+                    f"--keep: {keep}: made → {error.strerror}", hint="give a folder to write to"
+                ) from error
             folder = keep
         return await run.run(options, folder, show)

@@ -6,10 +6,12 @@ import asyncio
 import hashlib
 import time
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from pydantic import ValidationError
 
 from ironic_httpboot import config
 from ironic_httpboot.cli import output
@@ -20,6 +22,14 @@ from ironic_httpboot.emulator.serve import Emulator, Settings
 from ironic_httpboot.emulator.state import Account
 from ironic_httpboot.errors import BadConfig, InputError
 from ironic_httpboot.events import Event, Failed, Reached
+
+_FLAGS = {"id": "--system"}
+"""Where a flag is not called as its key in the file is."""
+
+_HINTS = {
+    "id": "give at most 63 letters, digits, dots, dashes and underscores; the first is a letter or a digit",
+    "network": 'give "user", or "tap:NAME" with the name of a tap device',
+}
 
 
 def emulate(
@@ -47,29 +57,35 @@ def emulate(
     if configuration is not None:
         file = config.read(configuration, config.EmulateFile)
     elif state is not None:
-        file = config.EmulateFile.model_construct(
-            emulator=config.EmulatorTable.model_construct(state=state, listen=listen),
-            machine=(
-                config.MachineTable.model_construct(
-                    id=system,
-                    memory_mib=memory_mib,
-                    network=network,
-                    personality=personality,
-                    secure_boot=secure_boot,
-                ),
-            ),
-        )
+        machine = {
+            "id": system,
+            "memory_mib": memory_mib,
+            "network": network,
+            "personality": personality,
+            "secure_boot": secure_boot,
+        }
+        file = _from_flags({"emulator": {"state": state, "listen": listen}, "machine": [machine]})
     else:
         raise InputError("no state folder", hint="give --state DIR, or a file with -c")
     asyncio.run(_emulate(_settings(file)))
 
 
+def _from_flags(tables: Mapping[str, object]) -> config.EmulateFile:
+    """What a file with these tables would say; the same is allowed. Raises InputError, naming the flag."""
+    try:
+        return config.EmulateFile.model_validate(tables)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False)[0]
+        key = str(first["loc"][-1])
+        given, said = repr(first["input"]), first["msg"].removeprefix("Value error, ")
+        what = said if said.startswith(given) else f"{given}: {said}"
+        flag = _FLAGS.get(key, f"--{key.replace('_', '-')}")
+        raise InputError(f"{flag}: {what}", hint=_HINTS.get(key)) from error
+
+
 def _settings(file: config.EmulateFile) -> Settings:
     table = file.emulator
-    try:
-        host, port = config.host_and_port(table.listen)
-    except ValueError as error:
-        raise InputError(f"--listen: {error}") from error
+    host, port = config.host_and_port(table.listen)
     account = None
     if table.username is not None:
         if table.password_file is None:

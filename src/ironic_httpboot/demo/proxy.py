@@ -92,6 +92,7 @@ async def boot(machine: Specification, folder: Path, url: BootUrl, watch: Watch)
     peer = Peer(Policy(mode=Mode.PROXY, machines=Machines([known])), watch.hear)
     listening = await peer.serve(socket_of(folder))
     chassis = Chassis(machine, folder / "machine", watch.hear)
+    watch.look_first(chassis.catch_up)
     try:
         chassis.remember(Kept(override=Override(enabled=Enabled.ONCE, target=Target.UEFI_HTTP)))
         await chassis.reset(Reset.ON)

@@ -128,13 +128,14 @@ async def _boot(options: Options, folder: Path, url: BootUrl, watch: Watch) -> N
     await asyncio.to_thread(accelerator_for, machine.arch)
     settings = Settings(machines=[machine], state=folder / "emulator", port=0, account=account)
     async with Emulator(settings, watch.hear) as emulator:
-        console = emulator.hardware(MACHINE).console
+        hardware = emulator.hardware(MACHINE)
+        watch.look_first(hardware.catch_up)
         asking = asyncio.get_running_loop().run_in_executor(None, _ask, emulator.url, account, url, watch)
         try:
             await watch.until(Stage.READ_BACK)
         finally:
             await _to_its_end(asking)
-        await watch.until(Stage.VERDICT, console)
+        await watch.until(Stage.VERDICT, hardware.console)
 
 
 async def _to_its_end(thread: asyncio.Future[_T]) -> _T:

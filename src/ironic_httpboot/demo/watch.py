@@ -42,11 +42,20 @@ class Watch:
         self._loop = asyncio.get_running_loop()
         self._heard = asyncio.Event()
         self._listeners: list[Callable[[Event], None]] = []
+        self._look: Callable[[float], None] = lambda at: None
         self.events: list[Event] = []
 
     def tell(self, listener: Callable[[Event], None]) -> None:
         """Have a listener called with each event of this machine, in the event loop."""
         self._listeners.append(listener)
+
+    def look_first(self, look: Callable[[float], None]) -> None:
+        """Have the console read before a request is taken, which the HTTP server reports at once.
+
+        Firmware says on the console that it has an address, and then asks: so the timeline is in the order of causes.
+        look: is given the time of the request.
+        """
+        self._look = look
 
     def pass_over(self, stage: Stage) -> None:
         """Do not wait for a stage that nobody reports, such as what another client asks the BMC."""
@@ -55,6 +64,8 @@ class Watch:
     def hear(self, event: Event) -> None:
         """Take an event; another machine's is passed over."""
         if event.machine == self._machine:
+            if isinstance(event, Transfer):
+                self._look(event.at)
             self._loop.call_soon_threadsafe(self._take, event)
 
     def _take(self, event: Event) -> None:

@@ -127,6 +127,7 @@ class Chassis:
         self._lock = asyncio.Lock()
         self._drive_lock = asyncio.Lock()
         self._look: asyncio.Task[None] | None = None
+        self._reader, self._position = Reader(), 0
         self._restart: asyncio.Task[None] | None = None
 
     @property
@@ -173,6 +174,15 @@ class Chassis:
             same = kept.override == self._saved.kept.override
             self._save(replace(self._saved, kept=kept, handed_over=self._saved.handed_over and same))
 
+    def catch_up(self, at: float) -> None:
+        """Report what the console has said until now, as having happened by then: at, seconds since the epoch.
+
+        The console is looked at in intervals only. Whoever hears of the machine from elsewhere asks first for what was
+        said before.
+        """
+        if self._look is not None and not self._look.done():
+            self._read_console(at)
+
     async def insert(self, image: str) -> None:
         """Put an image into the CD drive, fetching it first. Raises HostError."""
         async with self._drive_lock:
@@ -210,9 +220,10 @@ class Chassis:
         await self._machine.put_medium(None if medium is None else Path(medium.file))
         if await self._machine.adopt():
             # What was told already is not told again, but how far the boot has come is read from it.
-            self._progress, reader = self._starting, Reader()
-            start = self._read_console(reader, self._saved.console_start, emit=False)
-            self._begin_looking(start, reader)
+            self._progress = self._starting
+            self._reader, self._position = Reader(), self._saved.console_start
+            self._read_console(time.time(), emit=False)
+            self._begin_looking()
         else:
             self._notice_consumption()
 
@@ -261,12 +272,14 @@ class Chassis:
             self._nvram.request_path(wish.target.value, self._machine.boot_path(_DEVICES[wish.target]))
         start = self._console_size()
         self._save(_Saved(kept=kept, handed_over=True, secure_boot=kept.secure_boot, console_start=start))
+        self._reader, self._position = Reader(), start
         await self._machine.start()
         self._progress = self._starting
-        self._emit(Stage.POWER_ON, f"{self._specification.arch.value}, {self._specification.memory_mib} MiB")
+        now = time.time()
+        self._emit(now, Stage.POWER_ON, f"{self._specification.arch.value}, {self._specification.memory_mib} MiB")
         if wish.trouble:
-            self._complain(wish.trouble, final=False)
-        self._begin_looking(start, Reader())
+            self._complain(now, wish.trouble, final=False)
+        self._begin_looking()
 
     async def _power_off(self) -> None:
         await self._machine.stop()
@@ -280,7 +293,8 @@ class Chassis:
     def _machine_was_started(self) -> None:
         """It runs, and it was not this process that had it boot: how far it is, nobody knows."""
         self._progress = _UNKNOWN
-        self._begin_looking(self._console_size(), Reader())
+        self._reader, self._position = Reader(), self._console_size()
+        self._begin_looking()
 
     def _machine_ended(self, reason: str) -> None:
         """QEMU is gone: off for good, or the guest asked for a reset."""
@@ -294,14 +308,14 @@ class Chassis:
         except HttpBootError as error:
             _LOG.error("%s", error)
 
-    def _begin_looking(self, console_start: int, reader: Reader) -> None:
-        self._look = asyncio.ensure_future(self._look_on(console_start, reader))
+    def _begin_looking(self) -> None:
+        self._look = asyncio.ensure_future(self._look_on())
 
-    async def _look_on(self, position: int, reader: Reader) -> None:
+    async def _look_on(self) -> None:
         """While the machine runs: read its console, and see Once being taken up."""
         while True:
             running = self._machine.running
-            position = self._read_console(reader, position)
+            self._read_console(time.time())
             self._notice_consumption()
             if not running:
                 return
@@ -316,26 +330,26 @@ class Chassis:
         if waiting and not self._nvram.request_pending():
             self._save(replace(self._saved, kept=self._saved.kept.consumed(), handed_over=False))
 
-    def _read_console(self, reader: Reader, position: int, *, emit: bool = True) -> int:
+    def _read_console(self, at: float, *, emit: bool = True) -> None:
         if self.console is None:
-            return position
+            return
         try:
             with self.console.open("rb") as stream:
-                if stream.seek(0, os.SEEK_END) < position:
+                if stream.seek(0, os.SEEK_END) < self._position:
                     # libvirt begins it anew, at each start or when it is long, unless it is told otherwise.
-                    position = 0
-                stream.seek(position)
+                    self._position = 0
+                stream.seek(self._position)
                 data = stream.read()
         except OSError:
-            return position
-        for line in reader.feed(data):
+            return
+        self._position += len(data)
+        for line in self._reader.feed(data):
             self._progress = console.progress(line) or self._progress
             match sign(line) if emit else None:
                 case Milestone(stage=stage, detail=detail):
-                    self._emit(stage, detail)
+                    self._emit(at, stage, detail)
                 case Trouble(reason=reason, final=final):
-                    self._complain(reason, final=final)
-        return position + len(data)
+                    self._complain(at, reason, final=final)
 
     def _console_size(self) -> int:
         try:
@@ -343,11 +357,11 @@ class Chassis:
         except OSError:
             return 0
 
-    def _emit(self, stage: Stage, detail: str) -> None:
-        self._on_event(Reached(at=time.time(), machine=self._specification.id, stage=stage, detail=detail))
+    def _emit(self, at: float, stage: Stage, detail: str) -> None:
+        self._on_event(Reached(at=at, machine=self._specification.id, stage=stage, detail=detail))
 
-    def _complain(self, reason: str, *, final: bool) -> None:
-        self._on_event(Failed(at=time.time(), machine=self._specification.id, reason=reason, final=final))
+    def _complain(self, at: float, reason: str, *, final: bool) -> None:
+        self._on_event(Failed(at=at, machine=self._specification.id, reason=reason, final=final))
 
     def _remembered(self) -> _Saved:
         path = self._folder / _STATE_NAME

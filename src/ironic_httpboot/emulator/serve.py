@@ -6,11 +6,14 @@ Knows aiohttp, TLS files, and that one state folder has one emulator. Refuses to
 from __future__ import annotations
 
 import asyncio
+import errno
 import fcntl
 import io
 import json
 import logging
+import os
 import secrets
+import socket
 import ssl
 import time
 import uuid
@@ -44,6 +47,12 @@ from ironic_httpboot.events import Sink
 _LOG = logging.getLogger(__name__)
 _LARGEST_BODY_BYTES = 1 << 20
 _DEEPEST_LEVELS = 32
+_NO_HOST = "give an address of this host, or a name that leads to one"
+_HINTS = {
+    errno.EADDRINUSE: "another program listens there; give another port",
+    errno.EADDRNOTAVAIL: "this host does not have that address; `ip address` shows those that it has",
+    errno.EACCES: "ports below 1024 are for root, or with the capability CAP_NET_BIND_SERVICE",
+}
 _STANDING_HEADERS = {"OData-Version": "4.0", "Cache-Control": "no-cache", "Server": "httpboot"}
 
 
@@ -70,6 +79,9 @@ class Hardware(Protocol):
     @property
     def console(self) -> Path | None:
         """Where its serial console is written; None where it is not."""
+
+    def catch_up(self, at: float) -> None:
+        """Report what its console has said until now, as having happened by then."""
 
     def remember(self, kept: Kept) -> None:
         """Take over what the BMC is to keep, for the next boot. Raises HostError."""
@@ -164,8 +176,9 @@ class Emulator:
         try:
             site = web.TCPSite(runner, settings.host or None, settings.port, ssl_context=context, reuse_address=True)
             await site.start()
-        except OSError as error:
-            raise HostError(f"listen on {settings.host or '*'}:{settings.port} → {error.strerror or error}") from error
+        except (OSError, UnicodeError) as error:
+            where = f"listen on {settings.host or '*'}:{settings.port}"
+            raise _cannot_listen(where, error) from error
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
         self.url = f"{'https' if context else 'http'}://{host}:{runner.addresses[0][1]}"
 
@@ -235,6 +248,17 @@ class Emulator:
                         body = error_body("CouldNotEstablishConnection", image, related=["#/Image"], said=str(error))
                         return replace(outcome, answer=Answer(status=400, body=body))
         return outcome
+
+
+def _cannot_listen(where: str, error: OSError | UnicodeError) -> HostError:
+    """What a host name or an address that does not do is called."""
+    if isinstance(error, UnicodeError):
+        return HostError(f"{where} → is no host name: {error}", hint=_NO_HOST)
+    if isinstance(error, socket.gaierror):
+        return HostError(f"{where} → {error.strerror}", hint=_NO_HOST)
+    # Not strerror, which asyncio has made longer by the address and what it was about to do.
+    number = error.errno or 0
+    return HostError(f"{where} → {os.strerror(number) if number else error}", hint=_HINTS.get(number))
 
 
 async def _read(request: web.BaseRequest) -> Request:

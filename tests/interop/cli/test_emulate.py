@@ -56,6 +56,31 @@ def test_without_a_state_folder_it_says_what_to_give() -> None:
     assert "give --state DIR" in httpboot("emulate", code=2)
 
 
+@pytest.mark.parametrize(
+    ("flag", "value"),
+    [
+        ("--system", "../../escaped"),
+        ("--system", "a b,c"),
+        ("--system", ""),
+        ("--network", "bogus"),
+        ("--network", "tap:x,script=/tmp/s"),
+        ("--network", "shared:/tmp/s"),
+        ("--listen", "here"),
+    ],
+)
+def test_a_flag_is_held_to_what_a_file_may_say(tmp_path: Path, flag: str, value: str) -> None:
+    state = tmp_path / "one" / "two"
+    said = httpboot("emulate", "--state", state, flag, value, code=2)
+    assert f"error: {flag}: {value!r}" in said
+    assert list(tmp_path.iterdir()) == [], "nothing is made"
+
+
+def test_a_personality_that_is_none_is_named_with_those_that_are(tmp_path: Path) -> None:
+    said = httpboot("emulate", "--state", tmp_path, "--personality", "acme", code=2)
+    assert "'acme', which is none" in said
+    assert "standard" in said
+
+
 def test_a_state_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     assert "file" in httpboot("emulate", "--state", tmp_path / "file", code=3)

@@ -11,6 +11,7 @@ from ironic_httpboot.emulator import uefi, varstore
 from ironic_httpboot.emulator.chassis import Chassis
 from ironic_httpboot.emulator.state import Enabled, Kept, Override, Power, Reset, Target
 from ironic_httpboot.errors import HostError
+from ironic_httpboot.events import Event, Reached, Stage
 from kit.commands import qemu_processes
 from kit.lab import machine, until
 
@@ -62,6 +63,21 @@ async def test_an_override_becomes_a_boot_entry_at_power_on_only(chassis: Chassi
     chassis.remember(Kept())
     await chassis.reset(Reset.FORCE_RESTART)
     assert uris(tmp_path) == [], "what is taken back is taken out"
+
+
+async def test_what_the_console_has_said_can_be_had_at_once(tmp_path: Path) -> None:
+    heard: list[Event] = []
+    chassis = Chassis(machine("node-1", memory_mib=256), tmp_path, heard.append)
+    await chassis.reset(Reset.ON)
+    try:
+        with (tmp_path / "console.log").open("ab") as console:
+            console.write(b"\r\n  Station IP address is 192.0.2.7\r\n")
+        # No other task gets its turn in between.
+        chassis.catch_up(7.0)
+        assert heard[-1] == Reached(at=7.0, machine="node-1", stage=Stage.LEASE, detail="192.0.2.7")
+    finally:
+        await chassis.stop()
+    assert [event for event in heard if isinstance(event, Reached) and event.stage is Stage.LEASE] == heard[-1:]
 
 
 async def test_once_holds_when_the_power_goes_before_the_firmware_saw_it(chassis: Chassis, tmp_path: Path) -> None:

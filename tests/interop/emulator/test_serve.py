@@ -104,8 +104,18 @@ async def test_a_uri_that_fits_into_no_boot_entry_is_refused(emulator: Emulator,
 async def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(HostError, match=f"listen on 127.0.0.1:{port} → .*in use"):
+        with pytest.raises(HostError) as failure:
             await Emulator(settings(tmp_path, port), install=Relay).start()
+    assert failure.value.message == f"listen on 127.0.0.1:{port} → Address already in use"
+    assert failure.value.hint == "another program listens there; give another port"
+
+
+@pytest.mark.parametrize("host", ["a" * 80, "nowhere.invalid", "192.0.2.1"])
+async def test_a_host_that_is_not_this_ones_is_named_with_what_to_do(tmp_path: Path, host: str) -> None:
+    wrong = Settings(machines=[machine("node-1")], state=tmp_path, port=0, host=host)
+    with pytest.raises(HostError, match=f"listen on {host}:0 → ") as failure:
+        await Emulator(wrong, install=Relay).start()
+    assert failure.value.hint
 
 
 async def test_two_emulators_do_not_share_a_folder(emulator: Emulator, tmp_path: Path) -> None:

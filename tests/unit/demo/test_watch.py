@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -87,6 +88,14 @@ async def test_what_is_final_ends_the_waiting_at_once() -> None:
     async with asyncio.timeout(5):
         with pytest.raises(BootFailed, match="the kernel panicked"):
             await waiting
+
+
+async def test_what_the_console_said_before_a_request_comes_before_it() -> None:
+    watch = Watch("node-1", {Stage.HEAD: 5})
+    watch.look_first(lambda at: watch.hear(replace(reached(Stage.LEASE), at=at)))
+    watch.hear(transfer("HEAD", 0))
+    await watch.until(Stage.HEAD)
+    assert watch.events == [reached(Stage.LEASE), transfer("HEAD", 0)]
 
 
 async def test_events_may_come_from_another_thread() -> None:
