@@ -1,4 +1,4 @@
-"""Runs the benches, shows what they find, and writes all of it to RESULTS.md when all were run."""
+"""Runs all benches, or those that are named, shows what they find, and writes their sections of RESULTS.md anew."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from bench import choices, composing, dhcp, large, memory, requests, small
 from bench.inputs import Inputs, make
 from bench.process import find
-from bench.report import Finding, markdown
+from bench.report import Finding, markdown, merged
 
 BENCHES: dict[str, Callable[[Inputs], Finding]] = {
     "composing": composing.run,
@@ -29,7 +30,7 @@ RESULTS = Path(__file__).with_name("RESULTS.md")
 
 _PREFACE = """# Results
 
-Written by `make bench` on {date}; `python -m bench NAME` runs one of {names}.
+Written by `make bench`; `python -m bench NAME` writes one section anew: {names}.
 
 Compare ratios and CPU times. Requests a second and everything else by the clock depend on what else the machine does.
 
@@ -51,10 +52,12 @@ def main() -> int:
             finding = BENCHES[name](inputs)
             findings.append(finding)
             print(markdown(finding), flush=True)
-    if names == list(BENCHES):
-        preface = _PREFACE.format(date=time.strftime("%Y-%m-%d"), names=", ".join(BENCHES), host=_host())
-        RESULTS.write_text("\n".join((preface, *map(markdown, findings))), encoding="utf-8")
-        print(f"written to {RESULTS}")
+    preface = _PREFACE.format(names=", ".join(BENCHES), host=_host())
+    before = RESULTS.read_text("utf-8") if RESULTS.exists() else ""
+    today = time.strftime("Measured on %Y-%m-%d.")
+    sections = merged(before, [markdown(replace(each, how=f"{each.how} {today}")) for each in findings])
+    RESULTS.write_text("\n".join((preface, *(sections[name] for name in BENCHES if name in sections))), "utf-8")
+    print(f"written to {RESULTS}")
     return 0 if all(goal.met for finding in findings for goal in finding.goals) else 1
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 
@@ -31,6 +33,12 @@ def markdown(finding: Finding) -> str:
     parts = [f"## {finding.title}", finding.how, _table(finding.columns, finding.rows)]
     parts += [f"{_verdict(goal)}: {goal.what} {goal.figure}, goal {goal.goal}  " for goal in finding.goals]
     return "\n\n".join(parts[:3]) + "\n\n" + "\n".join(parts[3:]) + ("\n" if finding.goals else "")
+
+
+def merged(before: str, sections: Iterable[str]) -> dict[str, str]:
+    """The sections of a page, by the first word of their titles, where new ones take the place of older ones."""
+    found = re.split(r"^(?=## )", before, flags=re.MULTILINE)[1:]
+    return {text.removeprefix("## ").partition(":")[0]: text.rstrip("\n") + "\n" for text in (*found, *sections)}
 
 
 def _verdict(goal: Goal) -> str:
