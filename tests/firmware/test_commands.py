@@ -136,7 +136,9 @@ def test_interrupting_the_demonstration_leaves_nothing_running(tmp_path: Path) -
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_ending_the_demonstration_leaves_no_machine_and_no_folder(tmp_path: Path, number: signal.Signals) -> None:
+    standing = signal.signal(number, signal.SIG_DFL)  # under nohup, the command would inherit that SIGHUP is ignored
     with Running("demo", environment={"TMPDIR": str(tmp_path)}) as demo:
+        signal.signal(number, standing)
         demo.until("power on", seconds=60)
         assert len(qemu_processes(tmp_path)) == 1
         demo.process.send_signal(number)

@@ -11,7 +11,7 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from ironic_httpboot.errors import HostError
 
@@ -51,18 +51,26 @@ class Qmp:
                         raise HostError(f"QEMU at {socket}: connected → {error.strerror}") from error
                     await asyncio.sleep(0.02)
                 else:
-                    qmp = cls(*streams, on_event)
-                    await qmp.execute("qmp_capabilities")
-                    return qmp
+                    return await cls(*streams, on_event)._greet()
         finally:
             os.close(folder)
+
+    async def _greet(self) -> Self:
+        """Begin to take commands; what cannot begin is ended."""
+        try:
+            await self.execute("qmp_capabilities")
+        except BaseException:
+            await self.close()
+            raise
+        return self
 
     async def execute(self, command: str, **arguments: object) -> Any:
         """Run a command; return what QEMU returns. Raises HostError with QEMU's own words."""
         self._number += 1
+        number = self._number
         future = asyncio.get_running_loop().create_future()
-        self._waiting[self._number] = future
-        message = {"execute": command, "arguments": arguments, "id": self._number}
+        self._waiting[number] = future
+        message = {"execute": command, "arguments": arguments, "id": number}
         try:
             self._writer.write(json.dumps(message).encode() + b"\n")
             await self._writer.drain()
@@ -70,6 +78,8 @@ class Qmp:
                 return await future
         except (OSError, TimeoutError) as error:
             raise HostError(f"QEMU: {command} → {str(error) or 'no answer'}") from error
+        finally:
+            self._waiting.pop(number, None)
 
     async def close(self) -> None:
         """End the connection; QEMU goes on."""

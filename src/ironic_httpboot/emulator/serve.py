@@ -131,27 +131,33 @@ class Emulator:
         return self._hardware[system_id]
 
     async def start(self) -> None:
-        """Find machines again, then listen. Raises HostError."""
-        self._claim_state()
+        """Find machines again, then listen. Raises HostError. Whatever keeps it from that, no machine is left on."""
         try:
+            self._claim_state()
             for machine in self._settings.machines:
                 hardware = self._install(machine, self._settings.state / machine.id, self._on_event)
                 self._hardware[machine.id] = hardware
                 await hardware.resume()
             await self._listen()
-        except HttpBootError:
+        except BaseException:
             await self.stop()
             raise
 
     async def stop(self) -> None:
         """Take no more requests and switch all machines off. Fine to call twice."""
         runner, self._runner = self._runner, None
-        if runner is not None:
-            await runner.cleanup()
-        await asyncio.gather(*(hardware.stop() for hardware in self._hardware.values()))
-        if self._claim is not None:
-            self._claim.close()
-            self._claim = None
+        try:
+            if runner is not None:
+                await runner.cleanup()
+        finally:
+            stopping = (hardware.stop() for hardware in self._hardware.values())
+            ends = await asyncio.gather(*stopping, return_exceptions=True)
+            if self._claim is not None:
+                self._claim.close()
+                self._claim = None
+        for end in ends:
+            if end is not None:
+                raise end
 
     def _claim_state(self) -> None:
         """Two emulators on one folder would switch each other's machines."""

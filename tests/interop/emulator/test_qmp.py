@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import subprocess
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +66,44 @@ async def test_the_end_of_qemu_ends_what_waits(qemu: Path) -> None:
     with pytest.raises(HostError, match="query-status → "):
         await ask_for_ever(qmp)
     await qmp.close()
+
+
+@asynccontextmanager
+async def peer(socket: Path, answer: dict[str, object]) -> AsyncIterator[asyncio.Event]:
+    """Something that greets as QEMU does, answers the first command only, and says when the connection has ended."""
+    ended = asyncio.Event()
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b'{"QMP": {}}\n')
+        first = json.loads(await reader.readline())
+        writer.write(json.dumps({**answer, "id": first["id"]}).encode() + b"\n")
+        await reader.read()
+        ended.set()
+        writer.close()
+
+    async with await asyncio.start_unix_server(talk, socket):
+        yield ended
+
+
+async def test_a_connection_on_which_no_command_is_taken_is_ended(tmp_path: Path) -> None:
+    async with peer(tmp_path / "qmp.sock", {"error": {"desc": "not today"}}) as ended:
+        before = asyncio.all_tasks()
+        with pytest.raises(HostError, match="not today"):
+            await connect(tmp_path / "qmp.sock")
+        async with asyncio.timeout(5):
+            await ended.wait()
+        listeners = [task for task in asyncio.all_tasks() - before if "_listen" in repr(task)]
+        assert listeners == []
+
+
+async def test_what_nobody_waits_for_any_longer_is_forgotten(tmp_path: Path) -> None:
+    async with peer(tmp_path / "qmp.sock", {"return": {}}):
+        qmp = await connect(tmp_path / "qmp.sock")
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await qmp.execute("query-status")
+        assert qmp._waiting == {}
+        await qmp.close()
 
 
 async def test_a_socket_that_does_not_appear_is_given_up(tmp_path: Path) -> None:

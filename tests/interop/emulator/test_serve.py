@@ -7,6 +7,7 @@ import json
 import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -70,6 +71,45 @@ async def test_a_body_that_is_no_json_too_long_or_too_deep_is_refused(
     (tmp_path / "body").write_text(body)
     said = await curl("-X", "PATCH", "--data-binary", f"@{tmp_path}/body", f"{emulator.url}/redfish/v1/Systems/node-1")
     assert "MalformedJSON" in said
+
+
+class Stubborn(Relay):
+    """Hardware that was left on, of which node-2 cannot be found again. stopped: which were switched off."""
+
+    stopped: ClassVar[list[str]] = []
+    trouble: ClassVar[BaseException]
+
+    async def resume(self) -> None:
+        if self.state.id == "node-2":
+            raise self.trouble
+
+    async def stop(self) -> None:
+        self.stopped.append(self.state.id)
+        if self.state.id == "node-0":
+            raise HostError("node-0 does not stop")
+
+
+@pytest.mark.parametrize("trouble", [OSError(), asyncio.CancelledError(), HostError("QEMU")], ids=repr)
+async def test_an_emulator_that_does_not_come_up_leaves_no_machine_on(tmp_path: Path, trouble: BaseException) -> None:
+    Stubborn.trouble = trouble
+    Stubborn.stopped.clear()
+    three = Settings(machines=[machine("node-1"), machine("node-2"), machine("node-3")], state=tmp_path, port=0)
+    with pytest.raises(type(trouble)):
+        await Emulator(three, install=Stubborn).start()
+    assert Stubborn.stopped == ["node-1", "node-2"]
+    async with Emulator(settings(tmp_path), install=Relay):
+        pass  # the folder is free again
+
+
+async def test_a_machine_that_does_not_stop_holds_up_no_other(tmp_path: Path) -> None:
+    Stubborn.stopped.clear()
+    two = Emulator(Settings(machines=[machine("node-0"), machine("node-1")], state=tmp_path, port=0), install=Stubborn)
+    await two.start()
+    with pytest.raises(HostError, match="node-0 does not stop"):
+        await two.stop()
+    assert Stubborn.stopped == ["node-0", "node-1"]
+    async with Emulator(settings(tmp_path), install=Relay):
+        pass  # the folder is free again
 
 
 class Faulty(Relay):
