@@ -17,7 +17,7 @@ from bench.report import Finding, Goal
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 _MIB = 1024 * 1024
-_CASES = ((60, 1), (60, 10), (300, 1))
+_CASES = ((60, 1), (300, 1))
 """MB of ramdisk, and nodes. Ironic's own takes minutes for more."""
 _MOST_REQUESTS = 8
 _INTERFACES = ("redfish-http-url", "redfish-https")
@@ -93,7 +93,6 @@ def _prepared(bmc: str, folder: Path, kernel: Path, ramdisk: Path, number: int, 
             with conductor.Requests() as made:
                 task.driver.boot.prepare_instance(task)
                 manager_utils.node_power_action(task, states.POWER_ON)
-            os.sync()
             seconds, cpu = seconds + time.monotonic() - began, cpu + _cpu() - began_cpu
             written += _written() - began_bytes
             requests += len(made.made)
@@ -117,7 +116,7 @@ def _cpu() -> float:
 
 
 def _written() -> int:
-    """Bytes that this process and the ended ones that it started gave to a disk."""
+    """Bytes that this process and the ended ones that it started wrote to files on a disk, or will."""
     lines = Path("/proc/self/io").read_text().splitlines()
     return int(next(line for line in lines if line.startswith("write_bytes")).split()[1])
 
