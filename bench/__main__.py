@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from bench import choices, composing, dhcp, large, memory, requests, small
+from bench import choices, composing, dhcp, ironic, large, memory, requests, small
 from bench.inputs import Inputs, make
 from bench.process import find
 from bench.report import Finding, markdown, merged
@@ -25,6 +25,7 @@ BENCHES: dict[str, Callable[[Inputs], Finding]] = {
     "choices": choices.run,
     "requests": requests.run,
     "dhcp": dhcp.run,
+    "ironic": ironic.run,
 }
 RESULTS = Path(__file__).with_name("RESULTS.md")
 

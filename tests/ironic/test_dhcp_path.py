@@ -11,7 +11,7 @@ from kit.ironic import boot_of, saw
 from kit.network import Program
 from kit.workbench import Bench, network_workbench
 
-pytestmark = pytest.mark.firmware
+pytestmark = [pytest.mark.firmware, pytest.mark.timeout(900)]
 
 
 @pytest.fixture(scope="module")

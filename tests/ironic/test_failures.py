@@ -144,6 +144,7 @@ def test_what_is_left_of_a_node_that_nobody_knows_is_swept(bench: Bench) -> None
 
 
 @pytest.mark.firmware
+@pytest.mark.timeout(900)
 def test_an_aborted_cleaning_leaves_neither_an_override_nor_a_url(bench: Bench, node: Node) -> None:
     given = {
         **node.driver_info,

@@ -12,6 +12,7 @@ from ironic.conductor import utils as manager_utils
 from ironic.conf import CONF
 from ironic.objects.node import Node
 
+from ironic_httpboot import config
 from ironic_httpboot.emulator.serve import Emulator
 from ironic_httpboot.http.store import Store
 from ironic_httpboot.plugin import bmc, upkeep
@@ -154,3 +155,57 @@ def test_the_length_of_a_url_is_looked_at_before_anything_is_touched(node: Node,
         CONF.set_override("url", URL4, group="httpboot")
         with at_work(node, boot_interface="redfish-http-url"):
             pass
+
+
+@pytest.mark.parametrize(
+    ("payload", "files"),
+    [
+        ("image", ["boot.iso"]),
+        ("uki", ["boot.efi"]),
+        ("grub", ["grub.cfg", "grubx64.efi", "initrd-0.img", "vmlinuz.efi"]),
+        ("ipxe", ["boot.ipxe", "initrd-0.img", "ipxex64.efi", "vmlinuz.efi"] * 2),
+    ],
+)
+def test_each_payload_is_told_by_dhcp_and_taken_back(
+    node: Node, folder: Path, emulator: Emulator, payload: str, files: list[str]
+) -> None:
+    given = {**node.driver_info, "httpboot_payload": payload}
+    with at_work(
+        node, states.DEPLOYING, instance_info=instance(folder), driver_info=given, boot_interface="httpboot"
+    ) as task:
+        task.driver.boot.validate(task)
+        task.driver.boot.prepare_instance(task)
+        assert sorted(path.rpartition("/")[2] for path in paths(folder)) == sorted(files)
+        (machine,) = config.read(folder / "machines" / f"{node.uuid}.toml", config.MachinesFile).machine
+        assert machine.url is not None
+        assert machine.url.startswith("http://{server}:8080/")
+        assert (machine.script is not None) == (payload == "ipxe")
+        assert boot_of(emulator.url, SYSTEM)["BootSourceOverrideTarget"] == "UefiHttp"
+        task.driver.boot.clean_up_instance(task)
+        assert (paths(folder), list((folder / "machines").iterdir())) == ([], [])
+
+
+def test_a_bootloader_of_the_operators_own_is_in_the_image(node: Node, folder: Path) -> None:
+    (folder / "esp.img").write_bytes(b"an EFI system partition of the operator's own" * 100)
+    given = {**node.driver_info, "bootloader": f"file://{folder}/esp.img"}
+    with at_work(node, states.DEPLOYING, instance_info=instance(folder), driver_info=given) as task:
+        task.driver.boot.prepare_instance(task)
+        (path,) = paths(folder)
+        found = Store(folder / "store").find((path.split("/")[1], "boot.iso"))
+        assert found is not None
+        assert "bootloader" in {file.path.name for file in found.blob.files()}
+
+
+def test_a_dhcp_provider_that_fails_is_named_and_nothing_is_left(node: Node, folder: Path) -> None:
+    CONF.set_override("machines", "/proc/nowhere", group="httpboot")
+    try:
+        with (
+            at_work(node, states.DEPLOYING, instance_info=instance(folder), boot_interface="httpboot") as task,
+            pytest.raises(exception.FailedToUpdateDHCPOptOnPort, match="/proc/nowhere"),
+        ):
+            task.driver.boot.prepare_instance(task)
+    finally:
+        CONF.set_override("machines", str(folder / "machines"), group="httpboot")
+    with at_work(node) as task:
+        task.driver.boot.clean_up_instance(task)
+    assert paths(folder) == []

@@ -10,7 +10,7 @@ import pytest
 from kit.ironic import boot_of, saw
 from kit.workbench import Bench
 
-pytestmark = pytest.mark.firmware
+pytestmark = [pytest.mark.firmware, pytest.mark.timeout(900)]
 
 
 def test_a_node_boots_a_ramdisk_with_its_config_drive_and_leaves_nothing_behind(bench: Bench) -> None:

@@ -6,6 +6,7 @@ Nothing of Ironic is replaced. The hardware behind the BMC switches at once.
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import threading
 from collections.abc import Iterator, Mapping
@@ -20,6 +21,7 @@ from ironic.common.service import prepare_command
 from ironic.conductor import task_manager
 from ironic.conf import CONF
 from ironic.db.sqlalchemy import models
+from ironic.drivers.modules.redfish.utils import SessionCache
 from ironic.objects.node import Node
 from ironic.objects.port import Port
 from oslo_db.sqlalchemy import enginefacade
@@ -97,13 +99,16 @@ def emulated(folder: Path) -> Iterator[Emulator]:
     try:
         yield emulator
     finally:
+        # sushy logs out when a session is forgotten, and tries for half a minute where the BMC is gone by then.
+        SessionCache._sessions.clear()
+        gc.collect()
         asyncio.run_coroutine_threadsafe(emulator.stop(), loop).result(30)
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()
 
 
-def create_node(bmc: str, **fields: Any) -> Node:
+def create_node(bmc: str, *, mac: str = MAC, **fields: Any) -> Node:
     """A node with one port, in the database."""
     driver_info = {
         "redfish_address": bmc,
@@ -123,7 +128,7 @@ def create_node(bmc: str, **fields: Any) -> Node:
     }
     node = Node(ironic_context.get_admin_context(), **{**plain, **fields})
     node.create()
-    Port(node._context, node_id=node.id, address=MAC, pxe_enabled=True).create()
+    Port(node._context, node_id=node.id, address=mac, pxe_enabled=True).create()
     return node
 
 

@@ -143,7 +143,9 @@ def offers_for(task: TaskManager, wanted: Wanted, payload: Payload) -> dict[int,
             container = Container.EFI if payload is Payload.UKI else Container.ISO
             whole_one = _publish_whole(task, wanted, files, container)
             return {version: Offer(url=shelf.url_of(whole_one, version)) for version in shelf.families()}
-        return {version: _in_pieces(task, wanted, files, payload, version) for version in shelf.families()}
+        # GRUB asks for its own address over IPv4 only (netboot.over_grub says so where there is no other).
+        versions = [4] if payload is Payload.GRUB and 4 in shelf.families() else shelf.families()
+        return {version: _in_pieces(task, wanted, files, payload, version) for version in versions}
 
 
 def _in_pieces(task: TaskManager, wanted: Wanted, files: Mapping[str, Path], payload: Payload, version: int) -> Offer:
