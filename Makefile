@@ -19,7 +19,7 @@ demo: setup ## Boot a virtual server from one URL, live on the screen
 	@$(BIN)/httpboot demo
 
 test: setup-test lint ## Every test, the ones on real firmware included
-	$(BIN)/pytest -n 2
+	$(BIN)/pytest -n 2 --dist loadgroup
 
 lint: setup-test ## ruff, mypy, import-linter
 	@$(BIN)/ruff check --quiet .
@@ -31,7 +31,7 @@ unit: setup-test ## The quick tests
 	$(BIN)/pytest tests/unit tests/test_house.py
 
 firmware: setup-test ## The tests on real firmware
-	$(BIN)/pytest -n 2 tests/firmware
+	$(BIN)/pytest -n 2 --dist loadgroup tests/firmware tests/ironic
 
 bench: setup-test ## Measure beside the peers; writes bench/RESULTS.md
 	$(BIN)/python -m bench
