@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import gc
 import ipaddress
+import os
+import pwd
 import signal
 from pathlib import Path
 
@@ -14,7 +16,7 @@ from ironic_httpboot.cli.machine_folder import MachineFolder
 from ironic_httpboot.cli.machines import Images, needs_images, policy_of
 from ironic_httpboot.dhcp.policy import Policy
 from ironic_httpboot.dhcp.serve import DhcpServer, Settings
-from ironic_httpboot.errors import BadConfig, HttpBootError
+from ironic_httpboot.errors import BadConfig, HostError, HttpBootError
 from ironic_httpboot.events import Sink
 from ironic_httpboot.http.store import Store
 
@@ -62,10 +64,7 @@ class DhcpService:
         await server.start()
         self._server = server
         if user is not None:
-            server.hand_to(user.pw_uid, user.pw_gid)
-            privileges.become(user)
-            if why := server.hindrance():
-                output.err.print(f"warning: {why}\n  hint: let {user.pw_name} write there", markup=False)
+            self._hand_to(user, file, server)
         if self._folder is not None:
             self._watching = asyncio.create_task(self._watch(self._folder))
         output.err.print(f"answering DHCP as {table.mode} on {', '.join(server.listening)}", markup=False)
@@ -73,6 +72,31 @@ class DhcpService:
         # What is known now stays: the collector need not look at it again and again while questions come in.
         gc.collect()
         gc.freeze()
+
+    def _hand_to(self, user: pwd.struct_passwd, file: config.ServeFile, server: DhcpServer) -> None:
+        """Become the user that is to go on, who then has all it needs. Raises HostError where that cannot be."""
+        server.hand_to(user.pw_uid, user.pw_gid)
+        if self._store is not None:
+            self._store.hand_to(user.pw_uid, user.pw_gid)
+        with privileges.acting_as(user):
+            if self._store is not None and (why := self._store.hindrance()):
+                raise HostError(f"{why} for dhcp.user {user.pw_name}", hint="let that user write there")
+            if self._images is not None and (path := self._images.unreadable()):
+                raise HostError(
+                    f"{path}: is not readable for dhcp.user {user.pw_name}, who is to serve it",
+                    hint="let that user read it, and pass through its folders",
+                )
+        privileges.become(user)
+        if why := server.hindrance():
+            output.err.print(f"warning: {why}\n  hint: let {user.pw_name} write there", markup=False)
+        for place in (self._path, *file.http.folders):
+            if place is not None and not os.access(place, os.R_OK):
+                lost = "SIGHUP will fail" if place == self._path else "nothing is served from it"
+                output.err.print(
+                    f"warning: {place}: is not readable for dhcp.user {user.pw_name}: {lost}\n"
+                    "  hint: let that user read it, and pass through its folders",
+                    markup=False,
+                )
 
     async def stop(self) -> None:
         """Stop answering."""

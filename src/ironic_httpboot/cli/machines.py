@@ -5,8 +5,10 @@ Knows both the file's tables and the policy's values. Refuses to know sockets an
 
 from __future__ import annotations
 
+import os
 import uuid
 from collections.abc import Sequence
+from pathlib import Path
 
 from ironic_httpboot import config
 from ironic_httpboot.blob import Blob
@@ -65,6 +67,16 @@ class Images:
             found = self._store.publish(compose(recipe), name=f"{name}{recipe.kind.suffix}", machine=name)
             self._published[table] = found
         return f"http://{SERVER_MARK}:{self._port}{found.path}"
+
+    def unreadable(self) -> Path | None:
+        """A file that what is published here is served from, and that this process may not read; None without one."""
+        pieces = [one for _, published in self._pieces.values() for one in published]
+        for publication in (*self._published.values(), *pieces):
+            found = self._store.find((publication.token, publication.name))
+            for file in sorted(found.blob.files(), key=lambda file: file.path) if found is not None else ():
+                if not os.access(file.path, os.R_OK, effective_ids=True):
+                    return file.path
+        return None
 
     def keep(self, tables: Sequence[config.BootedMachineTable]) -> None:
         """Withdraw what belongs to none of these machines."""

@@ -9,19 +9,19 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from typing import Annotated, assert_never
 
 import typer
 
 from ironic_httpboot import config
-from ironic_httpboot.cli import output
+from ironic_httpboot.cli import output, privileges
 from ironic_httpboot.cli.dhcp import DhcpService
 from ironic_httpboot.cli.lifetime import told_to_stop
 from ironic_httpboot.cli.machines import needs_images
 from ironic_httpboot.cli.outlet import Outlet, open_both
-from ironic_httpboot.errors import InputError
+from ironic_httpboot.errors import HostError, InputError
 from ironic_httpboot.events import Event, Failed, Reached, Transfer
 from ironic_httpboot.http.folder import Folder
 from ironic_httpboot.http.serve import Limits, Server, Source
@@ -83,7 +83,17 @@ def _image_store(file: config.ServeFile, given: Path | None, stack: ExitStack) -
         return Store(given)
     if file.dhcp is None or not needs_images(file):
         return None
-    return Store(Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="httpboot-store-"))))
+    # It belongs to the user that is to go on, who could else neither read it nor take it away at the end.
+    user = privileges.find(file.dhcp.user) if file.dhcp.user else None
+    try:
+        with privileges.acting_as(user) if user is not None else nullcontext():
+            folder = tempfile.TemporaryDirectory(prefix="httpboot-store-")
+    except OSError as error:
+        raise HostError(
+            f"temporary store: made in {tempfile.gettempdir()} → {error.strerror}",
+            hint="set http.store, or TMPDIR to a folder where dhcp.user may write",
+        ) from error
+    return Store(Path(stack.enter_context(folder)))
 
 
 def _allow_open_files(wanted: int) -> None:

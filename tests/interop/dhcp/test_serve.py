@@ -20,6 +20,8 @@ from ironic_httpboot.dhcp.message4 import encode
 from ironic_httpboot.dhcp.message6 import Message6
 from ironic_httpboot.dhcp.message6 import decode as decode6
 from ironic_httpboot.dhcp.message6 import encode as encode6
+from ironic_httpboot.image import loaders
+from ironic_httpboot.model import Arch
 from kit import captures
 from kit.commands import httpboot
 from kit.dhcp import PXE, question4, question6
@@ -261,11 +263,15 @@ def test_two_proxies_on_one_network_answer_both_and_give_no_address(tmp_path: Pa
             each.until(r"ignored REQUEST on br0")
 
 
-def test_root_is_given_up_once_the_ports_are_open(tmp_path: Path) -> None:
-    tmp_path.chmod(0o777)
-    for parent in tmp_path.parents:
+def open_to_everybody(folder: Path) -> None:
+    folder.chmod(0o777)
+    for parent in folder.parents:
         if parent.stat().st_uid == os.geteuid() and str(parent).startswith("/tmp/"):
             parent.chmod(0o755)
+
+
+def test_root_is_given_up_once_the_ports_are_open(tmp_path: Path) -> None:
+    open_to_everybody(tmp_path)
     with network(tmp_path, 'user = "nobody"') as (_, client, server):
         server.signal(signal.SIGHUP)
         server.until("^reloaded")
@@ -282,6 +288,59 @@ def test_where_the_user_may_not_write_the_leases_folder_it_is_said_and_leases_ar
         assert "hint: let nobody write there" in server.printed
         assert "new_ip_address=192.0.2.100\n" in dhclient(client, tmp_path, "-4")
         assert "192.0.2.100 bound" in (tmp_path / "leases").read_text()
+
+
+def with_kernel(folder: Path, monkeypatch: pytest.MonkeyPatch, store: str = "") -> str:
+    """More for the file: an image is composed for a machine, of copies that everybody may read."""
+    stub = loaders.find(loaders.Loader.EFI_STUB, Arch.X64).path
+    copy = folder / "parts" / "usr/lib/systemd/boot/efi" / stub.name
+    copy.parent.mkdir(parents=True)
+    copy.write_bytes(stub.read_bytes())
+    (folder / "vmlinuz").write_bytes(guest.find_parts().kernel.read_bytes())
+    monkeypatch.setenv("HTTPBOOT_PARTS", str(folder / "parts"))
+    monkeypatch.setenv("TMPDIR", str(folder))
+    return (
+        f'user = "nobody"\n[http]\nlisten = ":8080"\n{store}\n'
+        f'[[machine]]\nname = "one"\nmac = "52:54:00:12:34:56"\nkernel = "{folder}/vmlinuz"\npayload = "uki"\n'
+    )
+
+
+@pytest.mark.parametrize("given", [False, True])
+def test_a_user_serves_what_root_composed_and_takes_it_away_at_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: bool
+) -> None:
+    open_to_everybody(tmp_path)
+    more = with_kernel(tmp_path, monkeypatch, f'store = "{tmp_path}/store"' if given else "")
+    with network(tmp_path, more) as (_, client, server):
+        client.address("eth0", "192.0.2.50/24")
+        send(client, SERVER4, 67, encode(question4(Kind4.DISCOVER)))
+        server.until("one OFFER: address .* and a URL")
+        (manifest,) = tmp_path.glob("store/*.json" if given else "httpboot-store-*/*.json")
+        url = f"http://{SERVER4}:8080/{manifest.stem}/one.efi"
+        asked = client.run("curl", "-sS", "-o", tmp_path / "fetched", "-w", "%{http_code} %{size_download}", url)
+        assert asked.startswith("200 ")
+        assert (tmp_path / "fetched").stat().st_size > (tmp_path / "vmlinuz").stat().st_size
+        (tmp_path / "httpboot.toml").write_text((tmp_path / "httpboot.toml").read_text().replace('"one"', '"other"'))
+        server.signal(signal.SIGHUP)
+        server.until("^reloaded")
+        assert "Traceback" not in server.end()
+    assert list(tmp_path.glob("httpboot-store-*")) == []
+
+
+def test_what_the_user_cannot_read_is_named_at_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    open_to_everybody(tmp_path)
+    more = with_kernel(tmp_path, monkeypatch)
+    (tmp_path / "httpboot.toml").write_text(_FILE.format(folder=tmp_path, more=more))
+    (tmp_path / "vmlinuz").chmod(0o600)
+    with namespace(bridge=(f"{SERVER4}/24", f"{SERVER6}/64")) as host:
+        refused = host.httpboot("serve", "-c", tmp_path / "httpboot.toml")
+        refused.until(rf"error: {tmp_path}/vmlinuz: is not readable for dhcp.user nobody")
+        assert refused.process.wait(20) == 3
+        (tmp_path / "vmlinuz").chmod(0o644)
+        (tmp_path / "httpboot.toml").chmod(0o600)
+        server = start(host, tmp_path)
+        assert "httpboot.toml: is not readable for dhcp.user nobody: SIGHUP will fail" in server.printed
+    assert list(tmp_path.glob("httpboot-store-*")) == []
 
 
 def test_what_cannot_be_opened_is_named(tmp_path: Path) -> None:
