@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from ironic_httpboot import config
@@ -133,8 +134,10 @@ def _machine(table: config.BootedMachineTable, default: Boot, images: Images | N
     boot = default
     if table.kernel is not None and images is not None:
         boot = images.boot_of(table)
-    elif table.url is not None or table.script is not None:
-        boot = Boot(url=table.url or default.url, script=table.script or default.script)
+    elif table.url is not None:
+        boot = Boot(url=table.url, script=table.script or default.script)
+    elif table.script is not None:
+        boot = replace(default, script=table.script)
     return Machine(
         name=name_of(table),
         mac=bytes.fromhex(table.mac.replace(":", "")) if table.mac else b"",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from ipaddress import IPv4Address
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ import pytest
 from ironic_httpboot import config
 from ironic_httpboot.cli.machines import Images, policy_of
 from ironic_httpboot.demo import guest
+from ironic_httpboot.dhcp.client import Client
 from ironic_httpboot.errors import BadConfig
 from ironic_httpboot.http.store import Store
 
@@ -56,3 +59,21 @@ def test_without_one_address_the_urls_cannot_be_written_down(tmp_path: Path) -> 
     file = read(tmp_path, "ipxe")
     with pytest.raises(BadConfig, match="payload ipxe writes URLs down"):
         Images(Store(tmp_path / "store"), 8080).boot_of(file.machine[0])
+
+
+def test_a_machine_with_a_script_of_its_own_boots_the_loader_that_others_do(tmp_path: Path) -> None:
+    path = tmp_path / "httpboot.toml"
+    path.write_text(
+        '[dhcp]\ninterfaces = ["lo"]\nurl = "http://{server}/all.iso"\n[dhcp.loaders]\nx64 = "http://{server}/ipxe.efi"\n'
+        '[[machine]]\nmac = "52:54:00:12:34:56"\nscript = "http://{server}/one.ipxe"\n'
+    )
+    file = config.read(path, config.ServeFile)
+    assert file.dhcp is not None
+    asks = Client(key=b"1", mac=bytes.fromhex("525400123456"), architecture=16, vendor_class=b"HTTPClient")
+    machine = policy_of(file, file.dhcp, None).machines.find(asks)
+    assert machine is not None
+    assert machine.boot is not None
+    server = IPv4Address("192.0.2.1")
+    assert machine.boot.url_for(asks, server) == "http://192.0.2.1/ipxe.efi"
+    assert machine.boot.url_for(replace(asks, architecture=19), server) == "http://192.0.2.1/all.iso"
+    assert machine.boot.url_for(replace(asks, user_classes=(b"iPXE",)), server) == "http://192.0.2.1/one.ipxe"
