@@ -312,6 +312,9 @@ def read(path: Path, kind: type[_F]) -> _F:
         line = _line_of(text, first["loc"])
         where = f"{path}, line {line}" if line else str(path)
         raise BadConfig(f"{where}: {key}: {first['msg'].removeprefix('Value error, ')}") from error
+    except ValueError as error:
+        # What tomllib lets through (CPython 3.11): int() refuses more than 4300 digits.
+        raise BadConfig(f"{path}: is no TOML: a number has more digits than can be read") from error
 
 
 def read_secret(path: Path) -> str:

@@ -122,6 +122,7 @@ def test_a_file_that_is_no_toml_is_refused_with_the_line(toml: Path) -> None:
         complaint(toml, "[http]\nlisten = \n", ServeFile) == f"{toml}: is no TOML: Invalid value (at line 2, column 10)"
     )
     assert complaint(toml, b"[http]\n# \xff\n", ServeFile).startswith(f"{toml}: is no TOML: ")
+    assert complaint(toml, "a = " + "9" * 5000, ServeFile).endswith("a number has more digits than can be read")
     assert complaint(toml, "a = " + "[" * 100_000, ServeFile) == f"{toml}: is nested too deeply"
 
 

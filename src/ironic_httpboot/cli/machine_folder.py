@@ -50,18 +50,23 @@ class MachineFolder:
             with os.scandir(self._root) as entries:
                 for entry in entries:
                     if entry.name.endswith(SUFFIX) and not entry.name.startswith("."):
-                        state = entry.stat()
-                        found[entry.name] = (state.st_ino, state.st_size, state.st_mtime_ns)
+                        found[entry.name] = _identity(entry)
+            self._missing = False
         except FileNotFoundError:
-            pass  # it is made by whoever puts the first file in, and a file may go while we look
+            pass  # it is made by whoever puts the first file in
         except OSError as error:
             if not self._missing:
                 output.err.print(f"warning: dhcp.machines {self._root}: read → {error.strerror}", markup=False)
             self._missing = True
+            # That it cannot be looked into for a while takes no machine away.
+            return {name: identity for name, (identity, _) in self._read.items()}
         return dict(sorted(found.items()))
 
     def _machines(self, name: str) -> tuple[config.BootedMachineTable, ...]:
         try:
+            # os.path: what may not be looked at is no error here. Reading a FIFO would never end.
+            if os.path.exists(self._root / name) and not os.path.isfile(self._root / name):
+                raise BadConfig(f"{self._root / name}: is not a regular file")
             machines = config.read(self._root / name, config.MachinesFile).machine
             if any(machine.kernel is not None for machine in machines):
                 raise BadConfig(f"{self._root / name}: machine.kernel: here a machine has a url")
@@ -69,3 +74,12 @@ class MachineFolder:
             output.err.print(f"left out: {error}", markup=False)
             return ()
         return machines
+
+
+def _identity(entry: os.DirEntry[str]) -> Identity:
+    """What tells a file from the one that was read. Whatever cannot be examined differs from every file that can."""
+    try:
+        state = entry.stat()
+    except OSError:
+        return (0, 0, 0)  # gone while we look, or a link to nowhere: reading it says which
+    return (state.st_ino, state.st_size, state.st_mtime_ns)
