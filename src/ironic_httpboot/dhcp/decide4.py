@@ -185,13 +185,18 @@ def _request(question: _Question) -> Reply4 | Ignore:
     address = IPv4Address(wanted) if wanted is not None else message.ciaddr
     if address == UNSPECIFIED:
         return Ignore("it asks for no address")
+    if question.subnet is None:
+        return Ignore(f"no network is configured that holds {question.server}")
+    if chosen is None and question.subnet.holds(address) and leases.remembered(client.key) != int(address):
+        # RFC 2131 §4.3.2: what another server may have leased is not for us to deny; only a client that starts again
+        # with another address than we know it to have is wrong for certain.
+        if wanted is None or leases.held(client.key, question.now) is None:
+            return Ignore(f"nothing is known of its lease of {address}")
+        return _refuse(question, f"{address} is not what it has")
     if not question.may_have(address):
         return _refuse(question, f"{address} is not to be had here")
     if not leases.available(int(address), client.key, question.now):
         return _refuse(question, f"{address} is another's")
-    if leases.remembered(client.key) != int(address) and chosen is None:
-        # RFC 2131 §4.3.2: what another server may have leased is not for us to deny.
-        return Ignore(f"nothing is known of its lease of {address}")
     leases.bind(client.key, int(address), question.now, _lease_seconds(question))
     return _answer(question, Kind4.ACK, address)
 

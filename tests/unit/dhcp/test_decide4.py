@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from ipaddress import IPv4Address
 
 import pytest
@@ -15,7 +16,7 @@ from ironic_httpboot.dhcp.leases import Leases
 from ironic_httpboot.dhcp.message4 import Message4, decode, encode
 from ironic_httpboot.dhcp.policy import Boot, Ignore, Machine, Mode, Policy
 from ironic_httpboot.errors import MalformedMessage
-from kit.dhcp import DEFAULT, HTTP, MAC, PXE, SERVER4, URL, leases, policy, question4
+from kit.dhcp import DEFAULT, HTTP, MAC, PXE, SERVER4, SUBNET6, URL, leases, policy, question4
 
 BROADCAST = IPv4Address("255.255.255.255")
 
@@ -150,8 +151,41 @@ def test_what_cannot_be_had_is_refused_by_broadcast() -> None:
         assert not {Option4.LEASE_SECONDS, Option4.BOOT_FILE} & refused.message.by_code.keys()
 
 
-def test_of_a_lease_that_is_not_known_nothing_is_said() -> None:
-    assert "nothing is known" in why_not(request("192.0.2.11", None))
+def test_a_relay_is_told_to_broadcast_a_refusal() -> None:
+    sent = replace(question4(Kind4.REQUEST, options={50: bytes((203, 0, 113, 5))}, giaddr="192.0.2.254"), flags=0)
+    refused = answer(sent)
+    assert (refused.kind, refused.address, refused.port) == (Kind4.NAK, IPv4Address("192.0.2.254"), 67)
+    assert refused.message.broadcast
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        request("192.0.2.11", None),
+        request("192.0.2.200", None),
+        question4(Kind4.REQUEST, ciaddr="192.0.2.11"),
+        question4(Kind4.REQUEST, ciaddr="192.0.2.200"),
+    ],
+)
+def test_of_a_lease_that_is_not_known_nothing_is_said(message: Message4) -> None:
+    assert "nothing is known" in why_not(message)
+    table = leases(4)
+    answer(request("192.0.2.11", mac=bytes(6)), table=table)
+    assert "nothing is known" in why_not(message, table=table)
+
+
+def test_who_starts_again_with_another_address_than_its_own_is_refused() -> None:
+    table = leases(4)
+    answer(request("192.0.2.10"), table=table)
+    for address in ("192.0.2.11", "192.0.2.200"):
+        assert answer(request(address, None), table=table).kind is Kind4.NAK
+        assert "nothing is known" in why_not(question4(Kind4.REQUEST, ciaddr=address), table=table)
+
+
+def test_where_no_network_is_configured_nobody_is_refused() -> None:
+    nowhere = replace(policy(), subnets=(SUBNET6,))
+    for server in (None, SERVER4):
+        assert "no network is configured" in why_not(request("192.0.2.77", server), nowhere)
 
 
 def test_a_declined_address_is_given_to_nobody_for_a_while() -> None:
