@@ -58,7 +58,10 @@ class Reply4:
 
 @dataclass(frozen=True, slots=True)
 class _Question:
-    """A message with everything that was found out about it."""
+    """A message with everything that was found out about it.
+
+    server: our address where it arrived. identifier: what the client is to know us by, option 54.
+    """
 
     message: Message4
     client: Client
@@ -66,6 +69,7 @@ class _Question:
     boot: Boot | None
     subnet: Subnet | None
     server: IPv4Address
+    identifier: IPv4Address
     policy: Policy
     leases: Leases
     now: float
@@ -108,13 +112,13 @@ def decide4(message: Message4, server: IPv4Address, policy: Policy, leases: Leas
         return Ignore(f"option 82: {error.message}")
     if message.giaddr != UNSPECIFIED and subnet is None:
         return Ignore(f"relay {message.giaddr} is on none of our networks")
-    if override is not None and len(override) == 4:
-        server = IPv4Address(override)
+    # RFC 5107 §4: a relay has its own address named in option 54. We are where we are: URLs say so.
+    identifier = IPv4Address(override) if override is not None and len(override) == 4 else server
     machine = policy.machines.find(client)
     if machine is None and not policy.unknown:
         return Ignore('the machine is not known, and dhcp.unknown is "ignore"')
     boot = policy.boot_for(machine)
-    question = _Question(message, client, machine, boot, subnet, server, policy, leases, now)
+    question = _Question(message, client, machine, boot, subnet, server, identifier, policy, leases, now)
     return _proxy(question) if policy.mode is Mode.PROXY else _serve(question)
 
 
@@ -127,7 +131,8 @@ def _link(message: Message4, server: IPv4Address) -> IPv4Address:
 
 
 def _relay_suboption(message: Message4, code: int) -> bytes | None:
-    data = message.by_code.get(Option4.RELAY_AGENT)
+    """What a relay says in option 82; nothing without a relay, since any client can write it."""
+    data = message.by_code.get(Option4.RELAY_AGENT) if message.giaddr != UNSPECIFIED else None
     return next((each.data for each in suboptions(data) if each.code == code), None) if data else None
 
 
@@ -175,7 +180,7 @@ def _request(question: _Question) -> Reply4 | Ignore:
     message, client, leases = question.message, question.client, question.leases
     chosen = message.by_code.get(Option4.SERVER_ID)
     wanted = _wanted(message)
-    if chosen is not None and chosen != question.server.packed:
+    if chosen is not None and chosen != question.identifier.packed:
         held = leases.remembered(client.key)
         if held is not None and leases.held(client.key, question.now) is None:
             leases.release(client.key, held, question.now)
@@ -213,7 +218,7 @@ def _refuse(question: _Question, why: str) -> Reply4:
     message = question.message
     options: dict[int, bytes] = {
         Option4.KIND: bytes((Kind4.NAK,)),
-        Option4.SERVER_ID: question.server.packed,
+        Option4.SERVER_ID: question.identifier.packed,
         Option4.MESSAGE: why.encode(),
         **_echoed(message),
     }
@@ -244,7 +249,7 @@ def _refuse(question: _Question, why: str) -> Reply4:
 def _answer(question: _Question, kind: Kind4, yiaddr: IPv4Address) -> Reply4:
     """OFFER or ACK. Option 82 comes last (RFC 3046 §2.2)."""
     message = question.message
-    options: dict[int, bytes] = {Option4.KIND: bytes((kind,)), Option4.SERVER_ID: question.server.packed}
+    options: dict[int, bytes] = {Option4.KIND: bytes((kind,)), Option4.SERVER_ID: question.identifier.packed}
     if question.subnet is not None and question.policy.mode is Mode.SERVER:
         options |= _network_options(question, question.subnet, leased=yiaddr != UNSPECIFIED)
     url = question.boot.url_for(question.client, question.server) if question.boot else None

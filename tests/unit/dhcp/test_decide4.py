@@ -219,6 +219,18 @@ def test_a_relay_may_name_another_link_and_another_server() -> None:
     reply = answer(question4(options={Option4.RELAY_AGENT: agent}, giaddr="203.0.113.7"))
     assert reply.message.by_code[Option4.SERVER_ID] == bytes((203, 0, 113, 7))
     assert reply.message.yiaddr == IPv4Address("192.0.2.10")
+    assert reply.message.siaddr == SERVER4
+    assert reply.message.by_code[Option4.BOOT_FILE].startswith(b"http://192.0.2.1:8080/")
+    taken = {Option4.RELAY_AGENT: agent, 50: bytes((192, 0, 2, 10)), Option4.SERVER_ID: bytes((203, 0, 113, 7))}
+    assert answer(question4(Kind4.REQUEST, options=taken, giaddr="203.0.113.7")).kind is Kind4.ACK
+
+
+@pytest.mark.parametrize("mode", Mode)
+def test_a_client_that_plays_the_relay_changes_nothing_in_its_answer(mode: Mode) -> None:
+    reply = answer(question4(options={Option4.RELAY_AGENT: b"\x0b\x04\x06\x06\x06\x06"}), policy(mode))
+    assert reply.message.by_code[Option4.SERVER_ID] == SERVER4.packed
+    assert reply.message.siaddr == SERVER4
+    assert reply.message.by_code[Option4.BOOT_FILE].startswith(b"http://192.0.2.1:8080/")
 
 
 @pytest.mark.parametrize("mode", Mode)
