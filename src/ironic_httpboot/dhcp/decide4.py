@@ -201,7 +201,7 @@ def _request(question: _Question) -> Reply4 | Ignore:
     if not question.may_have(address):
         return _refuse(question, f"{address} is not to be had here")
     if not leases.available(int(address), client.key, question.now):
-        return _refuse(question, f"{address} is another's")
+        return _refuse(question, f"{address} is not free")
     leases.bind(client.key, int(address), question.now, _lease_seconds(question))
     return _answer(question, Kind4.ACK, address)
 

@@ -57,7 +57,8 @@ class Leases:
     """The leases of one family. changes: what the lease file is yet to be told, in order; the shell takes it out."""
 
     def __init__(self, version: int, *, most: int = 1_000_000) -> None:
-        """most: how many addresses are remembered at once, which bounds the memory for ranges of any size."""
+        """most: how many addresses are remembered at once, which bounds the memory for ranges of any size. Reserved
+        addresses, of which there are as many as are configured, may be more."""
         self.version = version
         self.changes: list[Lease] = []
         self._most = most
@@ -94,9 +95,11 @@ class Leases:
         return lease.address if lease else None
 
     def available(self, address: int, key: bytes, now: float) -> bool:
-        """Whether a client may have an address: nobody else does."""
+        """Whether a client may have an address: nobody else does, and there is room to remember it."""
         lease = self._by_address.get(address)
-        return lease is None or (lease.key == key and lease.state is not State.DECLINED) or lease.expires <= now
+        if lease is None:
+            return len(self._by_address) < self._most or address in self._reserved
+        return (lease.key == key and lease.state is not State.DECLINED) or lease.expires <= now
 
     def offer(
         self, key: bytes, ranges: Sequence[Range], now: float, *, wanted: int | None = None, own: int | None = None
