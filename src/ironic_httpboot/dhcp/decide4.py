@@ -75,6 +75,11 @@ class _Question:
     now: float
 
     @property
+    def key(self) -> bytes:
+        """What the client's lease is kept under: it may have one on each network, and asking on one costs it none."""
+        return self.subnet.key + self.client.key if self.subnet else self.client.key
+
+    @property
     def own(self) -> int | None:
         """The address that is reserved for this machine here, as a number."""
         if self.machine is None or self.subnet is None:
@@ -106,7 +111,7 @@ def decide4(message: Message4, server: IPv4Address, policy: Policy, leases: Leas
     if len(client.key) <= 1:
         return Ignore("it names no hardware address and no client identifier")
     try:
-        subnet = policy.subnet_of(_link(message, server))
+        subnet = _subnet(message, server, policy)
         override = _relay_suboption(message, RelaySuboption.SERVER_ID_OVERRIDE)
     except MalformedMessage as error:
         return Ignore(f"option 82: {error.message}")
@@ -122,12 +127,16 @@ def decide4(message: Message4, server: IPv4Address, policy: Policy, leases: Leas
     return _proxy(question) if policy.mode is Mode.PROXY else _serve(question)
 
 
-def _link(message: Message4, server: IPv4Address) -> IPv4Address:
-    """An address of the network that the client is on (RFC 3527 before giaddr)."""
-    if message.giaddr == UNSPECIFIED:
-        return server
-    selected = _relay_suboption(message, RelaySuboption.LINK_SELECTION)
-    return IPv4Address(selected) if selected is not None and len(selected) == 4 else message.giaddr
+def _subnet(message: Message4, server: IPv4Address, policy: Policy) -> Subnet | None:
+    """The network that the client is on (RFC 3527 before giaddr).
+
+    Who has an address renews it and gives it back past the relay, whichever network that was on (RFC 2131 §4.3.2).
+    """
+    if message.giaddr != UNSPECIFIED:
+        selected = _relay_suboption(message, RelaySuboption.LINK_SELECTION)
+        return policy.subnet_of(IPv4Address(selected) if selected and len(selected) == 4 else message.giaddr)
+    has_one = message.ciaddr != UNSPECIFIED and message.kind in (Kind4.REQUEST, Kind4.RELEASE, Kind4.INFORM)
+    return (policy.subnet_of(message.ciaddr) if has_one else None) or policy.subnet_of(server)
 
 
 def _relay_suboption(message: Message4, code: int) -> bytes | None:
@@ -157,7 +166,9 @@ def _serve(question: _Question) -> Reply4 | Ignore:
         case Kind4.INFORM if question.message.ciaddr != UNSPECIFIED:
             return _answer(question, Kind4.ACK, UNSPECIFIED)
         case Kind4.RELEASE:
-            had = question.leases.release(question.client.key, int(question.message.ciaddr), question.now)
+            if _for_another(question):
+                return Ignore("it is for another server")
+            had = question.leases.release(question.key, int(question.message.ciaddr), question.now)
             return Ignore(f"{question.message.ciaddr} is given back" if had else "it gives back what it does not have")
         case Kind4.DECLINE:
             return _decline(question)
@@ -169,7 +180,7 @@ def _discover(question: _Question) -> Reply4 | Ignore:
     if question.subnet is None:
         return Ignore(f"no network is configured that holds {question.server}")
     found = question.leases.offer(
-        question.client.key, question.ranges, question.now, wanted=_wanted(question.message), own=question.own
+        question.key, question.ranges, question.now, wanted=_wanted(question.message), own=question.own
     )
     if found is None:
         return Ignore(f"no address of {question.subnet.network} is free")
@@ -177,13 +188,13 @@ def _discover(question: _Question) -> Reply4 | Ignore:
 
 
 def _request(question: _Question) -> Reply4 | Ignore:
-    message, client, leases = question.message, question.client, question.leases
+    message, key, leases = question.message, question.key, question.leases
     chosen = message.by_code.get(Option4.SERVER_ID)
     wanted = _wanted(message)
-    if chosen is not None and chosen != question.identifier.packed:
-        held = leases.remembered(client.key)
-        if held is not None and leases.held(client.key, question.now) is None:
-            leases.release(client.key, held, question.now)
+    if _for_another(question):
+        held = leases.remembered(key)
+        if held is not None and leases.held(key, question.now) is None:
+            leases.release(key, held, question.now)
         return Ignore("it took another server's offer")
     if chosen is not None and wanted is None:
         return Ignore("it took an offer without saying which address")
@@ -192,23 +203,25 @@ def _request(question: _Question) -> Reply4 | Ignore:
         return Ignore("it asks for no address")
     if question.subnet is None:
         return Ignore(f"no network is configured that holds {question.server}")
-    if chosen is None and question.subnet.holds(address) and leases.remembered(client.key) != int(address):
+    if chosen is None and question.subnet.holds(address) and leases.remembered(key) != int(address):
         # RFC 2131 §4.3.2: what another server may have leased is not for us to deny; only a client that starts again
         # with another address than we know it to have is wrong for certain.
-        if wanted is None or leases.held(client.key, question.now) is None:
+        if wanted is None or leases.held(key, question.now) is None:
             return Ignore(f"nothing is known of its lease of {address}")
         return _refuse(question, f"{address} is not what it has")
     if not question.may_have(address):
         return _refuse(question, f"{address} is not to be had here")
-    if not leases.available(int(address), client.key, question.now):
+    if not leases.available(int(address), key, question.now):
         return _refuse(question, f"{address} is not free")
-    leases.bind(client.key, int(address), question.now, _lease_seconds(question))
+    leases.bind(key, int(address), question.now, _lease_seconds(question))
     return _answer(question, Kind4.ACK, address)
 
 
 def _decline(question: _Question) -> Ignore:
+    if _for_another(question):
+        return Ignore("it is for another server")
     wanted = _wanted(question.message)
-    if wanted is None or not question.leases.decline(question.client.key, wanted, question.now):
+    if wanted is None or not question.leases.decline(question.key, wanted, question.now):
         return Ignore("it declines what it was not given")
     return Ignore(f"{IPv4Address(wanted)} is in use by another machine: nobody gets it for a while")
 
@@ -329,6 +342,12 @@ def _destination(message: Message4) -> tuple[IPv4Address, int]:
     if message.ciaddr != UNSPECIFIED:
         return message.ciaddr, CLIENT_PORT4
     return BROADCAST, CLIENT_PORT4
+
+
+def _for_another(question: _Question) -> bool:
+    """Whether it names another server than us."""
+    chosen = question.message.by_code.get(Option4.SERVER_ID)
+    return chosen is not None and chosen != question.identifier.packed
 
 
 def _wanted(message: Message4) -> int | None:

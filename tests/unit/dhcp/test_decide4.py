@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, ip_network
 
 import pytest
 from hypothesis import given
@@ -14,9 +14,9 @@ from ironic_httpboot.dhcp.decide4 import Reply4, decide4
 from ironic_httpboot.dhcp.iana import Kind4, Option4
 from ironic_httpboot.dhcp.leases import Leases
 from ironic_httpboot.dhcp.message4 import Message4, decode, encode
-from ironic_httpboot.dhcp.policy import Boot, Ignore, Machine, Mode, Policy
+from ironic_httpboot.dhcp.policy import Boot, Ignore, Machine, Mode, Policy, Subnet
 from ironic_httpboot.errors import MalformedMessage
-from kit.dhcp import DEFAULT, HTTP, MAC, PXE, SERVER4, SUBNET6, URL, leases, policy, question4
+from kit.dhcp import DEFAULT, HTTP, MAC, PXE, SERVER4, SUBNET4, SUBNET6, URL, leases, policy, question4
 
 BROADCAST = IPv4Address("255.255.255.255")
 
@@ -130,7 +130,7 @@ def test_discover_request_renew_and_release_are_one_conversation() -> None:
     renewed = answer(renewal, table=table, now=300)
     assert (renewed.kind, renewed.address) == (Kind4.ACK, offered)
     assert "given back" in why_not(question4(Kind4.RELEASE, ciaddr=str(offered)), table=table, now=310)
-    assert table.held(b"\x01" + MAC, 310) is None
+    assert table.held(SUBNET4.key + b"\x01" + MAC, 310) is None
 
 
 def test_a_client_that_took_another_servers_offer_gives_ours_free() -> None:
@@ -194,6 +194,41 @@ def test_a_declined_address_is_given_to_nobody_for_a_while() -> None:
     declined = question4(Kind4.DECLINE, options={Option4.REQUESTED_ADDRESS: bytes((192, 0, 2, 10))})
     assert "in use by another machine" in why_not(declined, table=table)
     assert answer(question4(), table=table, now=1).message.yiaddr == IPv4Address("192.0.2.11")
+
+
+def test_who_got_its_address_through_a_relay_renews_and_returns_it_past_the_relay() -> None:
+    other = Subnet(network=ip_network("203.0.113.0/24"), ranges=((IPv4Address("203.0.113.10"),) * 2,))
+    both = replace(policy(), subnets=(SUBNET4, other))
+    table = leases(4)
+    taken: dict[int, bytes] = {50: bytes((203, 0, 113, 10)), Option4.SERVER_ID: SERVER4.packed}
+    answer(question4(Kind4.REQUEST, options=taken, giaddr="203.0.113.1"), both, table)
+    renewed = answer(question4(Kind4.REQUEST, ciaddr="203.0.113.10"), both, table)
+    assert (renewed.kind, renewed.address) == (Kind4.ACK, IPv4Address("203.0.113.10"))
+    assert "given back" in why_not(question4(Kind4.RELEASE, ciaddr="203.0.113.10"), both, table)
+
+
+def test_a_question_on_one_network_costs_a_client_nothing_on_another() -> None:
+    other = Subnet(
+        network=ip_network("203.0.113.0/24"), ranges=((IPv4Address("203.0.113.10"), IPv4Address("203.0.113.12")),)
+    )
+    both = replace(policy(), subnets=(SUBNET4, other))
+    table = leases(4)
+    table.configure([*SUBNET4.numbers, *other.numbers], ())
+    answer(request("192.0.2.10"), both, table)
+    elsewhere = answer(question4(giaddr="203.0.113.1"), both, table)
+    assert elsewhere.message.yiaddr == IPv4Address("203.0.113.10")
+    assert answer(question4(mac=bytes(6)), both, table).message.yiaddr == IPv4Address("192.0.2.11")
+    assert answer(question4(Kind4.REQUEST, ciaddr="192.0.2.10"), both, table).kind is Kind4.ACK
+
+
+@pytest.mark.parametrize("kind", [Kind4.DECLINE, Kind4.RELEASE])
+def test_what_another_server_is_told_changes_nothing_here(kind: Kind4) -> None:
+    table = leases(4)
+    answer(request("192.0.2.10"), table=table)
+    options: dict[int, bytes] = {50: bytes((192, 0, 2, 10)), Option4.SERVER_ID: bytes((192, 0, 2, 2))}
+    told = question4(kind, options=options, ciaddr="192.0.2.10")
+    assert "for another server" in why_not(told, table=table)
+    assert answer(question4(Kind4.REQUEST, ciaddr="192.0.2.10"), table=table).kind is Kind4.ACK
 
 
 def test_a_full_network_is_said_to_be_full() -> None:
