@@ -26,7 +26,7 @@ from ironic_httpboot.dhcp.iana import (
     Option4,
     RelaySuboption,
 )
-from ironic_httpboot.dhcp.leases import Leases
+from ironic_httpboot.dhcp.leases import RESERVED, Leases
 from ironic_httpboot.dhcp.message4 import (
     UNSPECIFIED,
     Message4,
@@ -92,7 +92,19 @@ class _Question:
 
     def may_have(self, address: IPv4Address) -> bool:
         """Whether the address is one of ours to give to this machine."""
-        return self.subnet is not None and (int(address) == self.own or self.subnet.leases(address))
+        return int(address) == self.own or self.leases.leasable(int(address), self.ranges)
+
+    def key_of(self, address: int) -> bytes:
+        """What a lease of an address is kept under.
+
+        A reserved one is the machine's, whatever its firmware and its system call themselves; but not that of another
+        card of the same machine.
+        """
+        if address != self.own or self.subnet is None or self.machine is None:
+            return self.key
+        if not self.client.mac or self.client.mac != self.machine.mac or self.leases.remembered(self.key) == address:
+            return self.key
+        return self.subnet.key + RESERVED + self.client.mac
 
 
 def decide4(message: Message4, server: IPv4Address, policy: Policy, leases: Leases, now: float) -> Reply4 | Ignore:
@@ -168,7 +180,8 @@ def _serve(question: _Question) -> Reply4 | Ignore:
         case Kind4.RELEASE:
             if _for_another(question):
                 return Ignore("it is for another server")
-            had = question.leases.release(question.key, int(question.message.ciaddr), question.now)
+            ciaddr = int(question.message.ciaddr)
+            had = question.leases.release(question.key_of(ciaddr), ciaddr, question.now)
             return Ignore(f"{question.message.ciaddr} is given back" if had else "it gives back what it does not have")
         case Kind4.DECLINE:
             return _decline(question)
@@ -179,22 +192,21 @@ def _serve(question: _Question) -> Reply4 | Ignore:
 def _discover(question: _Question) -> Reply4 | Ignore:
     if question.subnet is None:
         return Ignore(f"no network is configured that holds {question.server}")
-    found = question.leases.offer(
-        question.key, question.ranges, question.now, wanted=_wanted(question.message), own=question.own
-    )
+    leases, own, now = question.leases, question.own, question.now
+    found = leases.offer(question.key_of(own), (), now, own=own) if own is not None else None
+    if found is None:
+        found = leases.offer(question.key, question.ranges, now, wanted=_wanted(question.message))
     if found is None:
         return Ignore(f"no address of {question.subnet.network} is free")
     return _answer(question, Kind4.OFFER, IPv4Address(found))
 
 
 def _request(question: _Question) -> Reply4 | Ignore:
-    message, key, leases = question.message, question.key, question.leases
+    message, leases = question.message, question.leases
     chosen = message.by_code.get(Option4.SERVER_ID)
     wanted = _wanted(message)
     if _for_another(question):
-        held = leases.remembered(key)
-        if held is not None and leases.held(key, question.now) is None:
-            leases.release(key, held, question.now)
+        _take_offers_back(question)
         return Ignore("it took another server's offer")
     if chosen is not None and wanted is None:
         return Ignore("it took an offer without saying which address")
@@ -203,10 +215,11 @@ def _request(question: _Question) -> Reply4 | Ignore:
         return Ignore("it asks for no address")
     if question.subnet is None:
         return Ignore(f"no network is configured that holds {question.server}")
+    key = question.key_of(int(address))
     if chosen is None and question.subnet.holds(address) and leases.remembered(key) != int(address):
         # RFC 2131 §4.3.2: what another server may have leased is not for us to deny; only a client that starts again
         # with another address than we know it to have is wrong for certain.
-        if wanted is None or leases.held(key, question.now) is None:
+        if wanted is None or leases.held(question.key, question.now) is None:
             return Ignore(f"nothing is known of its lease of {address}")
         return _refuse(question, f"{address} is not what it has")
     if not question.may_have(address):
@@ -217,11 +230,20 @@ def _request(question: _Question) -> Reply4 | Ignore:
     return _answer(question, Kind4.ACK, address)
 
 
+def _take_offers_back(question: _Question) -> None:
+    """What was offered is free for others. Leases stay."""
+    leases = question.leases
+    for key in {question.key, question.key_of(question.own or 0)}:
+        offered = leases.remembered(key)
+        if offered is not None and leases.held(key, question.now) is None:
+            leases.release(key, offered, question.now)
+
+
 def _decline(question: _Question) -> Ignore:
     if _for_another(question):
         return Ignore("it is for another server")
     wanted = _wanted(question.message)
-    if wanted is None or not question.leases.decline(question.key, wanted, question.now):
+    if wanted is None or not question.leases.decline(question.key_of(wanted), wanted, question.now):
         return Ignore("it declines what it was not given")
     return Ignore(f"{IPv4Address(wanted)} is in use by another machine: nobody gets it for a while")
 

@@ -113,6 +113,39 @@ def test_a_machine_gets_what_is_configured_for_it_and_its_reserved_address() -> 
     assert answer(request("192.0.2.77", mac=bytes(6)), policy(Mode.SERVER, node), table).kind is Kind4.NAK
 
 
+def test_a_reserved_address_is_the_machines_whatever_its_firmware_and_its_system_call_themselves() -> None:
+    reserved = IPv4Address("192.0.2.11")
+    given = policy(Mode.SERVER, Machine(name="node", mac=MAC, addresses=(reserved,)))
+    table = leases(4, reserved=(int(reserved),))
+    system: dict[int, bytes] = {Option4.CLIENT_ID: b"\xff\0\0\0\1\0\4" + bytes(16)}
+    answer(request("192.0.2.11"), given, table)
+    found = answer(question4(vendor=b"", options=system), given, table, 60)
+    assert found.message.yiaddr == reserved
+    assert found.message.by_code[Option4.CLIENT_ID] == system[Option4.CLIENT_ID]
+    for more in ({50: reserved.packed}, {50: reserved.packed, 54: SERVER4.packed}):
+        assert answer(question4(Kind4.REQUEST, b"", system | more), given, table, 60).kind is Kind4.ACK
+    assert answer(question4(Kind4.REQUEST, b"", system, ciaddr="192.0.2.11"), given, table, 60).kind is Kind4.ACK
+    assert answer(question4(), given, table, 70).message.yiaddr == reserved, "the firmware again"
+    assert "given back" in why_not(question4(Kind4.RELEASE, b"", system, ciaddr="192.0.2.11"), given, table, 80)
+
+
+def test_a_reserved_address_is_nobody_elses_also_where_it_stands_in_a_range() -> None:
+    reserved = IPv4Address("192.0.2.11")
+    given = policy(Mode.SERVER, Machine(name="node", mac=MAC, addresses=(reserved,)))
+    table = leases(4, reserved=(int(reserved),))
+    assert answer(request("192.0.2.11", mac=bytes(6)), given, table).kind is Kind4.NAK
+    assert answer(request("192.0.2.11"), given, table).kind is Kind4.ACK
+
+
+def test_a_machine_that_was_known_only_later_keeps_its_lease_of_what_is_then_reserved_for_it() -> None:
+    table = leases(4)
+    answer(request("192.0.2.10"), table=table)
+    table.configure(SUBNET4.numbers, (int(IPv4Address("192.0.2.10")),))
+    given = policy(Mode.SERVER, Machine(name="node", mac=MAC, addresses=(IPv4Address("192.0.2.10"),)))
+    assert answer(question4(Kind4.REQUEST, ciaddr="192.0.2.10"), given, table, 60).kind is Kind4.ACK
+    assert answer(question4(), given, table, 60).message.yiaddr == IPv4Address("192.0.2.10")
+
+
 def test_unknown_machines_get_nothing_where_so_configured() -> None:
     assert "not known" in why_not(question4(), policy(unknown=False))
     assert not answer(question4(), policy(default=None)).url_sent
