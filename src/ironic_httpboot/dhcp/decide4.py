@@ -26,7 +26,7 @@ from ironic_httpboot.dhcp.iana import (
     Option4,
     RelaySuboption,
 )
-from ironic_httpboot.dhcp.leases import Leases
+from ironic_httpboot.dhcp.leases import RESERVED, Leases
 from ironic_httpboot.dhcp.message4 import (
     UNSPECIFIED,
     Message4,
@@ -58,7 +58,10 @@ class Reply4:
 
 @dataclass(frozen=True, slots=True)
 class _Question:
-    """A message with everything that was found out about it."""
+    """A message with everything that was found out about it.
+
+    server: our address where it arrived. identifier: what the client is to know us by, option 54.
+    """
 
     message: Message4
     client: Client
@@ -66,9 +69,15 @@ class _Question:
     boot: Boot | None
     subnet: Subnet | None
     server: IPv4Address
+    identifier: IPv4Address
     policy: Policy
     leases: Leases
     now: float
+
+    @property
+    def key(self) -> bytes:
+        """What the client's lease is kept under: it may have one on each network, and asking on one costs it none."""
+        return self.subnet.key + self.client.key if self.subnet else self.client.key
 
     @property
     def own(self) -> int | None:
@@ -83,7 +92,19 @@ class _Question:
 
     def may_have(self, address: IPv4Address) -> bool:
         """Whether the address is one of ours to give to this machine."""
-        return self.subnet is not None and (int(address) == self.own or self.subnet.leases(address))
+        return int(address) == self.own or self.leases.leasable(int(address), self.ranges)
+
+    def key_of(self, address: int) -> bytes:
+        """What a lease of an address is kept under.
+
+        A reserved one is the machine's, whatever its firmware and its system call themselves; but not that of another
+        card of the same machine.
+        """
+        if address != self.own or self.subnet is None or self.machine is None:
+            return self.key
+        if not self.client.mac or self.client.mac != self.machine.mac or self.leases.remembered(self.key) == address:
+            return self.key
+        return self.subnet.key + RESERVED + self.client.mac
 
 
 def decide4(message: Message4, server: IPv4Address, policy: Policy, leases: Leases, now: float) -> Reply4 | Ignore:
@@ -102,32 +123,37 @@ def decide4(message: Message4, server: IPv4Address, policy: Policy, leases: Leas
     if len(client.key) <= 1:
         return Ignore("it names no hardware address and no client identifier")
     try:
-        subnet = policy.subnet_of(_link(message, server))
+        subnet = _subnet(message, server, policy)
         override = _relay_suboption(message, RelaySuboption.SERVER_ID_OVERRIDE)
     except MalformedMessage as error:
         return Ignore(f"option 82: {error.message}")
     if message.giaddr != UNSPECIFIED and subnet is None:
         return Ignore(f"relay {message.giaddr} is on none of our networks")
-    if override is not None and len(override) == 4:
-        server = IPv4Address(override)
+    # RFC 5107 §4: a relay has its own address named in option 54. We are where we are: URLs say so.
+    identifier = IPv4Address(override) if override is not None and len(override) == 4 else server
     machine = policy.machines.find(client)
     if machine is None and not policy.unknown:
         return Ignore('the machine is not known, and dhcp.unknown is "ignore"')
     boot = policy.boot_for(machine)
-    question = _Question(message, client, machine, boot, subnet, server, policy, leases, now)
+    question = _Question(message, client, machine, boot, subnet, server, identifier, policy, leases, now)
     return _proxy(question) if policy.mode is Mode.PROXY else _serve(question)
 
 
-def _link(message: Message4, server: IPv4Address) -> IPv4Address:
-    """An address of the network that the client is on (RFC 3527 before giaddr)."""
-    if message.giaddr == UNSPECIFIED:
-        return server
-    selected = _relay_suboption(message, RelaySuboption.LINK_SELECTION)
-    return IPv4Address(selected) if selected is not None and len(selected) == 4 else message.giaddr
+def _subnet(message: Message4, server: IPv4Address, policy: Policy) -> Subnet | None:
+    """The network that the client is on (RFC 3527 before giaddr).
+
+    Who has an address renews it and gives it back past the relay, whichever network that was on (RFC 2131 §4.3.2).
+    """
+    if message.giaddr != UNSPECIFIED:
+        selected = _relay_suboption(message, RelaySuboption.LINK_SELECTION)
+        return policy.subnet_of(IPv4Address(selected) if selected and len(selected) == 4 else message.giaddr)
+    has_one = message.ciaddr != UNSPECIFIED and message.kind in (Kind4.REQUEST, Kind4.RELEASE, Kind4.INFORM)
+    return (policy.subnet_of(message.ciaddr) if has_one else None) or policy.subnet_of(server)
 
 
 def _relay_suboption(message: Message4, code: int) -> bytes | None:
-    data = message.by_code.get(Option4.RELAY_AGENT)
+    """What a relay says in option 82; nothing without a relay, since any client can write it."""
+    data = message.by_code.get(Option4.RELAY_AGENT) if message.giaddr != UNSPECIFIED else None
     return next((each.data for each in suboptions(data) if each.code == code), None) if data else None
 
 
@@ -152,7 +178,10 @@ def _serve(question: _Question) -> Reply4 | Ignore:
         case Kind4.INFORM if question.message.ciaddr != UNSPECIFIED:
             return _answer(question, Kind4.ACK, UNSPECIFIED)
         case Kind4.RELEASE:
-            had = question.leases.release(question.client.key, int(question.message.ciaddr), question.now)
+            if _for_another(question):
+                return Ignore("it is for another server")
+            ciaddr = int(question.message.ciaddr)
+            had = question.leases.release(question.key_of(ciaddr), ciaddr, question.now)
             return Ignore(f"{question.message.ciaddr} is given back" if had else "it gives back what it does not have")
         case Kind4.DECLINE:
             return _decline(question)
@@ -163,42 +192,58 @@ def _serve(question: _Question) -> Reply4 | Ignore:
 def _discover(question: _Question) -> Reply4 | Ignore:
     if question.subnet is None:
         return Ignore(f"no network is configured that holds {question.server}")
-    found = question.leases.offer(
-        question.client.key, question.ranges, question.now, wanted=_wanted(question.message), own=question.own
-    )
+    leases, own, now = question.leases, question.own, question.now
+    found = leases.offer(question.key_of(own), (), now, own=own) if own is not None else None
+    if found is None:
+        found = leases.offer(question.key, question.ranges, now, wanted=_wanted(question.message))
     if found is None:
         return Ignore(f"no address of {question.subnet.network} is free")
     return _answer(question, Kind4.OFFER, IPv4Address(found))
 
 
 def _request(question: _Question) -> Reply4 | Ignore:
-    message, client, leases = question.message, question.client, question.leases
+    message, leases = question.message, question.leases
     chosen = message.by_code.get(Option4.SERVER_ID)
     wanted = _wanted(message)
-    if chosen is not None and chosen != question.server.packed:
-        held = leases.remembered(client.key)
-        if held is not None and leases.held(client.key, question.now) is None:
-            leases.release(client.key, held, question.now)
+    if _for_another(question):
+        _take_offers_back(question)
         return Ignore("it took another server's offer")
     if chosen is not None and wanted is None:
         return Ignore("it took an offer without saying which address")
     address = IPv4Address(wanted) if wanted is not None else message.ciaddr
     if address == UNSPECIFIED:
         return Ignore("it asks for no address")
+    if question.subnet is None:
+        return Ignore(f"no network is configured that holds {question.server}")
+    key = question.key_of(int(address))
+    if chosen is None and question.subnet.holds(address) and leases.remembered(key) != int(address):
+        # RFC 2131 §4.3.2: what another server may have leased is not for us to deny; only a client that starts again
+        # with another address than we know it to have is wrong for certain.
+        if wanted is None or leases.held(question.key, question.now) is None:
+            return Ignore(f"nothing is known of its lease of {address}")
+        return _refuse(question, f"{address} is not what it has")
     if not question.may_have(address):
         return _refuse(question, f"{address} is not to be had here")
-    if not leases.available(int(address), client.key, question.now):
-        return _refuse(question, f"{address} is another's")
-    if leases.remembered(client.key) != int(address) and chosen is None:
-        # RFC 2131 §4.3.2: what another server may have leased is not for us to deny.
-        return Ignore(f"nothing is known of its lease of {address}")
-    leases.bind(client.key, int(address), question.now, _lease_seconds(question))
+    if not leases.available(int(address), key, question.now):
+        return _refuse(question, f"{address} is not free")
+    leases.bind(key, int(address), question.now, _lease_seconds(question))
     return _answer(question, Kind4.ACK, address)
 
 
+def _take_offers_back(question: _Question) -> None:
+    """What was offered is free for others. Leases stay."""
+    leases = question.leases
+    for key in {question.key, question.key_of(question.own or 0)}:
+        offered = leases.remembered(key)
+        if offered is not None and leases.held(key, question.now) is None:
+            leases.release(key, offered, question.now)
+
+
 def _decline(question: _Question) -> Ignore:
+    if _for_another(question):
+        return Ignore("it is for another server")
     wanted = _wanted(question.message)
-    if wanted is None or not question.leases.decline(question.client.key, wanted, question.now):
+    if wanted is None or not question.leases.decline(question.key_of(wanted), wanted, question.now):
         return Ignore("it declines what it was not given")
     return Ignore(f"{IPv4Address(wanted)} is in use by another machine: nobody gets it for a while")
 
@@ -208,7 +253,7 @@ def _refuse(question: _Question, why: str) -> Reply4:
     message = question.message
     options: dict[int, bytes] = {
         Option4.KIND: bytes((Kind4.NAK,)),
-        Option4.SERVER_ID: question.server.packed,
+        Option4.SERVER_ID: question.identifier.packed,
         Option4.MESSAGE: why.encode(),
         **_echoed(message),
     }
@@ -239,7 +284,7 @@ def _refuse(question: _Question, why: str) -> Reply4:
 def _answer(question: _Question, kind: Kind4, yiaddr: IPv4Address) -> Reply4:
     """OFFER or ACK. Option 82 comes last (RFC 3046 §2.2)."""
     message = question.message
-    options: dict[int, bytes] = {Option4.KIND: bytes((kind,)), Option4.SERVER_ID: question.server.packed}
+    options: dict[int, bytes] = {Option4.KIND: bytes((kind,)), Option4.SERVER_ID: question.identifier.packed}
     if question.subnet is not None and question.policy.mode is Mode.SERVER:
         options |= _network_options(question, question.subnet, leased=yiaddr != UNSPECIFIED)
     url = question.boot.url_for(question.client, question.server) if question.boot else None
@@ -319,6 +364,12 @@ def _destination(message: Message4) -> tuple[IPv4Address, int]:
     if message.ciaddr != UNSPECIFIED:
         return message.ciaddr, CLIENT_PORT4
     return BROADCAST, CLIENT_PORT4
+
+
+def _for_another(question: _Question) -> bool:
+    """Whether it names another server than us."""
+    chosen = question.message.by_code.get(Option4.SERVER_ID)
+    return chosen is not None and chosen != question.identifier.packed
 
 
 def _wanted(message: Message4) -> int | None:

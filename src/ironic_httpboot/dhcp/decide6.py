@@ -86,7 +86,9 @@ class _Question:
         return next((int(each) for each in self.machine.addresses if self.subnet.holds(each)), None)
 
     def key(self, ia: IaNa) -> bytes:
-        return self.client.duid + ia.iaid.to_bytes(4)
+        """What an association's lease is kept under, on each network another."""
+        own = self.client.duid + ia.iaid.to_bytes(4)
+        return self.subnet.key + own if self.subnet else own
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,8 @@ Range: TypeAlias = tuple[int, int]
 OFFER_SECONDS = 30.0
 """How long an offered address is kept for a client: firmware collects offers for 4 s before it takes one."""
 DECLINE_SECONDS = 600.0
+RESERVED = b"\0"
+"""Before a machine's MAC: the key of the address that is reserved for it. No hardware type (RFC 2132 §9.14)."""
 FILE_HEADER = "httpboot leases 1"
 _SPARE_ENTRIES = 1024
 
@@ -57,7 +59,8 @@ class Leases:
     """The leases of one family. changes: what the lease file is yet to be told, in order; the shell takes it out."""
 
     def __init__(self, version: int, *, most: int = 1_000_000) -> None:
-        """most: how many addresses are remembered at once, which bounds the memory for ranges of any size."""
+        """most: how many addresses are remembered at once, which bounds the memory for ranges of any size. Reserved
+        addresses, of which there are as many as are configured, may be more."""
         self.version = version
         self.changes: list[Lease] = []
         self._most = most
@@ -94,9 +97,15 @@ class Leases:
         return lease.address if lease else None
 
     def available(self, address: int, key: bytes, now: float) -> bool:
-        """Whether a client may have an address: nobody else does."""
+        """Whether a client may have an address: nobody else does, and there is room to remember it."""
         lease = self._by_address.get(address)
-        return lease is None or (lease.key == key and lease.state is not State.DECLINED) or lease.expires <= now
+        if lease is None:
+            return len(self._by_address) < self._most or address in self._reserved
+        return (lease.key == key and lease.state is not State.DECLINED) or lease.expires <= now
+
+    def leasable(self, address: int, ranges: Sequence[Range]) -> bool:
+        """Whether an address of these ranges is for anyone: it is not reserved."""
+        return address not in self._reserved and any(first <= address <= last for first, last in ranges)
 
     def offer(
         self, key: bytes, ranges: Sequence[Range], now: float, *, wanted: int | None = None, own: int | None = None
@@ -109,9 +118,9 @@ class Leases:
         lease = self._by_key.get(key)
         if own is not None and self.available(own, key, now):
             return self._keep(own, key, now)
-        if lease and lease.state is not State.DECLINED and self._leasable(lease.address, ranges):
+        if lease and lease.state is not State.DECLINED and self.leasable(lease.address, ranges):
             return self._keep(lease.address, key, now)
-        if wanted is not None and self._leasable(wanted, ranges) and self.available(wanted, key, now):
+        if wanted is not None and self.leasable(wanted, ranges) and self.available(wanted, key, now):
             return self._keep(wanted, key, now)
         found = self._next_fresh(ranges)
         if found is None:
@@ -190,9 +199,6 @@ class Leases:
         lease = self._by_address.get(address)
         if lease is not None and self._by_key.get(lease.key) is lease:
             del self._by_key[lease.key]
-
-    def _leasable(self, address: int, ranges: Sequence[Range]) -> bool:
-        return address not in self._reserved and any(first <= address <= last for first, last in ranges)
 
     def _next_fresh(self, ranges: Sequence[Range]) -> int | None:
         """An address that was never given, if there is one and room to remember it."""

@@ -111,7 +111,8 @@ class Machines:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subnet:
     """A network on which machines are answered. ranges: first and last address that may be
-    leased, none for proxies. numbers: the same as numbers."""
+    leased, none for proxies. numbers: the same as numbers. key: what a lease's key begins with, since a client may
+    have one on each network (RFC 2131 §4.2)."""
 
     network: Network
     ranges: tuple[tuple[Address, Address], ...] = ()
@@ -120,9 +121,11 @@ class Subnet:
     domain: str = ""
     lease_seconds: int = 3600
     numbers: tuple[tuple[int, int], ...] = field(init=False, repr=False, compare=False)
+    key: bytes = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "numbers", tuple((int(first), int(last)) for first, last in self.ranges))
+        object.__setattr__(self, "key", self.network.network_address.packed)
 
     def holds(self, address: Address) -> bool:
         """Whether an address belongs to it."""

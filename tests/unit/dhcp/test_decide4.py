@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address
+from dataclasses import replace
+from ipaddress import IPv4Address, ip_network
 
 import pytest
 from hypothesis import given
@@ -13,9 +14,9 @@ from ironic_httpboot.dhcp.decide4 import Reply4, decide4
 from ironic_httpboot.dhcp.iana import Kind4, Option4
 from ironic_httpboot.dhcp.leases import Leases
 from ironic_httpboot.dhcp.message4 import Message4, decode, encode
-from ironic_httpboot.dhcp.policy import Boot, Ignore, Machine, Mode, Policy
+from ironic_httpboot.dhcp.policy import Boot, Ignore, Machine, Mode, Policy, Subnet
 from ironic_httpboot.errors import MalformedMessage
-from kit.dhcp import DEFAULT, HTTP, MAC, PXE, SERVER4, URL, leases, policy, question4
+from kit.dhcp import DEFAULT, HTTP, MAC, PXE, SERVER4, SUBNET4, SUBNET6, URL, leases, policy, question4
 
 BROADCAST = IPv4Address("255.255.255.255")
 
@@ -112,6 +113,39 @@ def test_a_machine_gets_what_is_configured_for_it_and_its_reserved_address() -> 
     assert answer(request("192.0.2.77", mac=bytes(6)), policy(Mode.SERVER, node), table).kind is Kind4.NAK
 
 
+def test_a_reserved_address_is_the_machines_whatever_its_firmware_and_its_system_call_themselves() -> None:
+    reserved = IPv4Address("192.0.2.11")
+    given = policy(Mode.SERVER, Machine(name="node", mac=MAC, addresses=(reserved,)))
+    table = leases(4, reserved=(int(reserved),))
+    system: dict[int, bytes] = {Option4.CLIENT_ID: b"\xff\0\0\0\1\0\4" + bytes(16)}
+    answer(request("192.0.2.11"), given, table)
+    found = answer(question4(vendor=b"", options=system), given, table, 60)
+    assert found.message.yiaddr == reserved
+    assert found.message.by_code[Option4.CLIENT_ID] == system[Option4.CLIENT_ID]
+    for more in ({50: reserved.packed}, {50: reserved.packed, 54: SERVER4.packed}):
+        assert answer(question4(Kind4.REQUEST, b"", system | more), given, table, 60).kind is Kind4.ACK
+    assert answer(question4(Kind4.REQUEST, b"", system, ciaddr="192.0.2.11"), given, table, 60).kind is Kind4.ACK
+    assert answer(question4(), given, table, 70).message.yiaddr == reserved, "the firmware again"
+    assert "given back" in why_not(question4(Kind4.RELEASE, b"", system, ciaddr="192.0.2.11"), given, table, 80)
+
+
+def test_a_reserved_address_is_nobody_elses_also_where_it_stands_in_a_range() -> None:
+    reserved = IPv4Address("192.0.2.11")
+    given = policy(Mode.SERVER, Machine(name="node", mac=MAC, addresses=(reserved,)))
+    table = leases(4, reserved=(int(reserved),))
+    assert answer(request("192.0.2.11", mac=bytes(6)), given, table).kind is Kind4.NAK
+    assert answer(request("192.0.2.11"), given, table).kind is Kind4.ACK
+
+
+def test_a_machine_that_was_known_only_later_keeps_its_lease_of_what_is_then_reserved_for_it() -> None:
+    table = leases(4)
+    answer(request("192.0.2.10"), table=table)
+    table.configure(SUBNET4.numbers, (int(IPv4Address("192.0.2.10")),))
+    given = policy(Mode.SERVER, Machine(name="node", mac=MAC, addresses=(IPv4Address("192.0.2.10"),)))
+    assert answer(question4(Kind4.REQUEST, ciaddr="192.0.2.10"), given, table, 60).kind is Kind4.ACK
+    assert answer(question4(), given, table, 60).message.yiaddr == IPv4Address("192.0.2.10")
+
+
 def test_unknown_machines_get_nothing_where_so_configured() -> None:
     assert "not known" in why_not(question4(), policy(unknown=False))
     assert not answer(question4(), policy(default=None)).url_sent
@@ -129,7 +163,7 @@ def test_discover_request_renew_and_release_are_one_conversation() -> None:
     renewed = answer(renewal, table=table, now=300)
     assert (renewed.kind, renewed.address) == (Kind4.ACK, offered)
     assert "given back" in why_not(question4(Kind4.RELEASE, ciaddr=str(offered)), table=table, now=310)
-    assert table.held(b"\x01" + MAC, 310) is None
+    assert table.held(SUBNET4.key + b"\x01" + MAC, 310) is None
 
 
 def test_a_client_that_took_another_servers_offer_gives_ours_free() -> None:
@@ -150,8 +184,41 @@ def test_what_cannot_be_had_is_refused_by_broadcast() -> None:
         assert not {Option4.LEASE_SECONDS, Option4.BOOT_FILE} & refused.message.by_code.keys()
 
 
-def test_of_a_lease_that_is_not_known_nothing_is_said() -> None:
-    assert "nothing is known" in why_not(request("192.0.2.11", None))
+def test_a_relay_is_told_to_broadcast_a_refusal() -> None:
+    sent = replace(question4(Kind4.REQUEST, options={50: bytes((203, 0, 113, 5))}, giaddr="192.0.2.254"), flags=0)
+    refused = answer(sent)
+    assert (refused.kind, refused.address, refused.port) == (Kind4.NAK, IPv4Address("192.0.2.254"), 67)
+    assert refused.message.broadcast
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        request("192.0.2.11", None),
+        request("192.0.2.200", None),
+        question4(Kind4.REQUEST, ciaddr="192.0.2.11"),
+        question4(Kind4.REQUEST, ciaddr="192.0.2.200"),
+    ],
+)
+def test_of_a_lease_that_is_not_known_nothing_is_said(message: Message4) -> None:
+    assert "nothing is known" in why_not(message)
+    table = leases(4)
+    answer(request("192.0.2.11", mac=bytes(6)), table=table)
+    assert "nothing is known" in why_not(message, table=table)
+
+
+def test_who_starts_again_with_another_address_than_its_own_is_refused() -> None:
+    table = leases(4)
+    answer(request("192.0.2.10"), table=table)
+    for address in ("192.0.2.11", "192.0.2.200"):
+        assert answer(request(address, None), table=table).kind is Kind4.NAK
+        assert "nothing is known" in why_not(question4(Kind4.REQUEST, ciaddr=address), table=table)
+
+
+def test_where_no_network_is_configured_nobody_is_refused() -> None:
+    nowhere = replace(policy(), subnets=(SUBNET6,))
+    for server in (None, SERVER4):
+        assert "no network is configured" in why_not(request("192.0.2.77", server), nowhere)
 
 
 def test_a_declined_address_is_given_to_nobody_for_a_while() -> None:
@@ -160,6 +227,41 @@ def test_a_declined_address_is_given_to_nobody_for_a_while() -> None:
     declined = question4(Kind4.DECLINE, options={Option4.REQUESTED_ADDRESS: bytes((192, 0, 2, 10))})
     assert "in use by another machine" in why_not(declined, table=table)
     assert answer(question4(), table=table, now=1).message.yiaddr == IPv4Address("192.0.2.11")
+
+
+def test_who_got_its_address_through_a_relay_renews_and_returns_it_past_the_relay() -> None:
+    other = Subnet(network=ip_network("203.0.113.0/24"), ranges=((IPv4Address("203.0.113.10"),) * 2,))
+    both = replace(policy(), subnets=(SUBNET4, other))
+    table = leases(4)
+    taken: dict[int, bytes] = {50: bytes((203, 0, 113, 10)), Option4.SERVER_ID: SERVER4.packed}
+    answer(question4(Kind4.REQUEST, options=taken, giaddr="203.0.113.1"), both, table)
+    renewed = answer(question4(Kind4.REQUEST, ciaddr="203.0.113.10"), both, table)
+    assert (renewed.kind, renewed.address) == (Kind4.ACK, IPv4Address("203.0.113.10"))
+    assert "given back" in why_not(question4(Kind4.RELEASE, ciaddr="203.0.113.10"), both, table)
+
+
+def test_a_question_on_one_network_costs_a_client_nothing_on_another() -> None:
+    other = Subnet(
+        network=ip_network("203.0.113.0/24"), ranges=((IPv4Address("203.0.113.10"), IPv4Address("203.0.113.12")),)
+    )
+    both = replace(policy(), subnets=(SUBNET4, other))
+    table = leases(4)
+    table.configure([*SUBNET4.numbers, *other.numbers], ())
+    answer(request("192.0.2.10"), both, table)
+    elsewhere = answer(question4(giaddr="203.0.113.1"), both, table)
+    assert elsewhere.message.yiaddr == IPv4Address("203.0.113.10")
+    assert answer(question4(mac=bytes(6)), both, table).message.yiaddr == IPv4Address("192.0.2.11")
+    assert answer(question4(Kind4.REQUEST, ciaddr="192.0.2.10"), both, table).kind is Kind4.ACK
+
+
+@pytest.mark.parametrize("kind", [Kind4.DECLINE, Kind4.RELEASE])
+def test_what_another_server_is_told_changes_nothing_here(kind: Kind4) -> None:
+    table = leases(4)
+    answer(request("192.0.2.10"), table=table)
+    options: dict[int, bytes] = {50: bytes((192, 0, 2, 10)), Option4.SERVER_ID: bytes((192, 0, 2, 2))}
+    told = question4(kind, options=options, ciaddr="192.0.2.10")
+    assert "for another server" in why_not(told, table=table)
+    assert answer(question4(Kind4.REQUEST, ciaddr="192.0.2.10"), table=table).kind is Kind4.ACK
 
 
 def test_a_full_network_is_said_to_be_full() -> None:
@@ -185,6 +287,18 @@ def test_a_relay_may_name_another_link_and_another_server() -> None:
     reply = answer(question4(options={Option4.RELAY_AGENT: agent}, giaddr="203.0.113.7"))
     assert reply.message.by_code[Option4.SERVER_ID] == bytes((203, 0, 113, 7))
     assert reply.message.yiaddr == IPv4Address("192.0.2.10")
+    assert reply.message.siaddr == SERVER4
+    assert reply.message.by_code[Option4.BOOT_FILE].startswith(b"http://192.0.2.1:8080/")
+    taken = {Option4.RELAY_AGENT: agent, 50: bytes((192, 0, 2, 10)), Option4.SERVER_ID: bytes((203, 0, 113, 7))}
+    assert answer(question4(Kind4.REQUEST, options=taken, giaddr="203.0.113.7")).kind is Kind4.ACK
+
+
+@pytest.mark.parametrize("mode", Mode)
+def test_a_client_that_plays_the_relay_changes_nothing_in_its_answer(mode: Mode) -> None:
+    reply = answer(question4(options={Option4.RELAY_AGENT: b"\x0b\x04\x06\x06\x06\x06"}), policy(mode))
+    assert reply.message.by_code[Option4.SERVER_ID] == SERVER4.packed
+    assert reply.message.siaddr == SERVER4
+    assert reply.message.by_code[Option4.BOOT_FILE].startswith(b"http://192.0.2.1:8080/")
 
 
 @pytest.mark.parametrize("mode", Mode)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv6Address
+from dataclasses import replace
+from ipaddress import IPv6Address, ip_network
 
 import pytest
 from hypothesis import given
@@ -13,8 +14,8 @@ from ironic_httpboot.dhcp.decide6 import Arrival6, Reply6, decide6
 from ironic_httpboot.dhcp.iana import Kind6, Option6, Status6
 from ironic_httpboot.dhcp.leases import Leases
 from ironic_httpboot.dhcp.message6 import AnyMessage6, IaNa, Message6, Option, Relay6, decode, encode
-from ironic_httpboot.dhcp.policy import Boot, Ignore, Machine, Mode, Policy
-from kit.dhcp import MAC, SERVER6, SERVER_DUID, leases, policy, question6
+from ironic_httpboot.dhcp.policy import Boot, Ignore, Machine, Mode, Policy, Subnet
+from kit.dhcp import MAC, SERVER6, SERVER_DUID, SUBNET6, leases, policy, question6
 
 PEER = IPv6Address("fe80::5054:ff:fe12:3456")
 ARRIVAL = Arrival6(peer=PEER, server=SERVER6, duid=SERVER_DUID)
@@ -162,6 +163,18 @@ def test_an_answer_goes_back_through_every_relay_by_the_interface_that_it_named(
     assert isinstance(inner, Relay6)
     assert inner.get(Option6.INTERFACE_ID) == b"port 0"
     assert isinstance(decode(inner.relayed or b""), Message6)
+
+
+def test_a_question_on_one_network_costs_a_client_nothing_on_another() -> None:
+    first, last = IPv6Address("2001:db8:9::10"), IPv6Address("2001:db8:9::12")
+    other = Subnet(network=ip_network("2001:db8:9::/64"), ranges=((first, last),))
+    both = replace(policy(), subnets=(SUBNET6, other))
+    table = leases(6)
+    table.configure([*SUBNET6.numbers, *other.numbers], ())
+    answer(question6(Kind6.REQUEST, server=SERVER_DUID), both, table)
+    reply_to(relayed(question6(), 1, "2001:db8:9::ff"), both, table)
+    renewed = answer(question6(Kind6.RENEW, server=SERVER_DUID, address=FIRST), both, table)
+    assert [str(each.address) for each in association(renewed).addresses] == [FIRST]
 
 
 def test_a_relay_tells_the_hardware_address_of_the_machine() -> None:

@@ -48,6 +48,20 @@ def test_the_address_that_was_free_for_longest_is_given_when_no_fresh_one_is_lef
     assert leases.offer(b"newer", [RANGE], 47) == 103
 
 
+def test_asking_for_an_address_is_no_way_round_the_bound() -> None:
+    leases = table(most=2, reserved=(104,))
+    assert [leases.offer(b"%d" % number, [RANGE], 0, wanted=100 + number) for number in range(4)] == [
+        100,
+        101,
+        None,
+        None,
+    ]
+    assert not leases.available(102, b"new", 0)
+    assert leases.offer(b"own", [RANGE], 0, own=104) == 104, "what is reserved is there for its machine"
+    assert len(leases) == 3
+    assert leases.offer(b"new", [RANGE], OFFER_SECONDS, wanted=103) == 100
+
+
 def test_an_offer_that_nobody_takes_up_ends() -> None:
     leases = table(most=1)
     assert leases.offer(b"a", [RANGE], 0) == 100
