@@ -37,8 +37,8 @@ def export(
 
     The text holds the URLs as they are, with what may be secret. Example: httpboot export kea6 -c httpboot.toml
     """
-    site = _site(configuration, config.read(configuration, config.ServeFile))
-    for concern in exported.check(site):
+    site, changes = exported.coherent(_site(configuration, config.read(configuration, config.ServeFile)))
+    for concern in (*changes, *exported.check(site)):
         output.err.print(f"warning: {concern}", markup=False)
     text = {
         Server.DNSMASQ: lambda: exported.dnsmasq(site),

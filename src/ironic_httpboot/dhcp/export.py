@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
@@ -53,6 +53,49 @@ class Site:
     hosts: tuple[Host, ...]
 
 
+def coherent(site: Site) -> tuple[Site, list[str]]:
+    """A site that every server takes: names, MACs and addresses stand in it once. And what was changed, in words."""
+    changes: list[str] = []
+    hosts: dict[str, Host] = {}
+    macs: dict[str, str] = {}
+    held: dict[Address, str] = {}
+    for host in site.hosts:
+        if host.mac in macs:
+            changes.append(f"{host.name}: left out: its mac {host.mac} is that of {macs[host.mac]}")
+            continue
+        name = host.name
+        number = 2
+        while name.lower() in hosts:
+            name, number = f"{host.name}-{number}", number + 1
+        if name != host.name:
+            changes.append(f"{host.name}: another machine has this name: this one is exported as {name}")
+        twice = [each for each in host.addresses if each in held]
+        changes += [f"{name}: {each} is not reserved for it: {held[each]} has it" for each in twice]
+        addresses = tuple(dict.fromkeys(each for each in host.addresses if each not in held))
+        hosts[name.lower()] = replace(host, name=name, addresses=addresses)
+        macs[host.mac] = name
+        held.update(dict.fromkeys(addresses, name))
+    subnets: dict[str, Subnet] = {}
+    for subnet in site.subnets:
+        if str(subnet.network) in subnets:
+            changes.append(f"subnet {subnet.network}: stands twice: only the first is exported")
+        else:
+            subnets[str(subnet.network)] = _coherent_subnet(subnet)
+    return replace(site, subnets=tuple(subnets.values()), hosts=tuple(hosts.values())), changes
+
+
+def _coherent_subnet(subnet: Subnet) -> Subnet:
+    """Its ranges without what they share, and the DNS servers of its own family, as `httpboot serve` answers."""
+    ranges: list[tuple[Address, Address]] = []
+    for first, last in sorted(subnet.ranges, key=lambda each: (int(each[0]), int(each[1]))):
+        if ranges and int(first) <= int(ranges[-1][1]):
+            ranges[-1] = (ranges[-1][0], last if int(last) > int(ranges[-1][1]) else ranges[-1][1])
+        else:
+            ranges.append((first, last))
+    dns = tuple(each for each in subnet.dns if each.version == subnet.network.version)
+    return replace(subnet, ranges=tuple(ranges), dns=dns)
+
+
 def dnsmasq(site: Site) -> str:
     """Text for dnsmasq's --conf-file."""
     lines = [
@@ -89,10 +132,12 @@ def dnsmasq(site: Site) -> str:
 def _dnsmasq_host(host: Host) -> Iterator[str]:
     tag = f"host-{host.name}"
     tags = f"set:{tag},set:http6" if host.url6 else f"set:{tag}"
-    addresses = "".join(f",[{each}]" if each.version == 6 else f",{each}" for each in host.addresses)
-    yield f"dhcp-host={host.mac},{tags}{addresses}"
-    if host.duid:
-        yield f"dhcp-host=id:{host.duid},{tags}{addresses}"
+    # One line knows it by MAC and by DUID: an address may stand in one only. A line takes one IPv4 address.
+    known = f"{host.mac},id:{_octets(host.duid)}" if host.duid else host.mac
+    own6 = "".join(f",[{each}]" for each in host.addresses if each.version == 6)
+    own4 = [f",{each}" for each in host.addresses if each.version == 4]
+    yield f"dhcp-host={known},{tags}{own6}{''.join(own4[:1])}"
+    yield from (f"dhcp-host={known},{tags}{each}" for each in own4[1:])
     if host.url4:
         yield f"dhcp-option-force=tag:{tag},tag:http,tag:!script,60,HTTPClient"
         yield f"dhcp-option-force=tag:{tag},tag:http,tag:!script,67,{host.url4}"
@@ -189,7 +234,7 @@ def _kea_reservations(site: Site, subnet: Subnet) -> list[dict[str, Any]]:
         if subnet.network.version == 4 and addresses:
             found.append({"hw-address": host.mac, "hostname": host.name, "ip-address": addresses[0]})
         elif addresses and host.duid:
-            found.append({"duid": host.duid, "hostname": host.name, "ip-addresses": addresses})
+            found.append({"duid": _octets(host.duid), "hostname": host.name, "ip-addresses": addresses})
     return found
 
 
