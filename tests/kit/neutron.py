@@ -209,7 +209,7 @@ def _port(
 
 def exported(network: Neutron, host: export.Host) -> Options:
     """What `httpboot export neutron-json` says of a machine, as Neutron's API has taken it."""
-    site = export.Site(interface="", subnets=(), hosts=(host,))
+    site = export.Site(interfaces=("",), subnets=(), hosts=(host,))
     (port,) = json.loads(export.neutron_json(site))["ports"]
     taken: Options = network.driver.ask("validate", options=port["extra_dhcp_opts"])
     assert isinstance(taken, list), taken

@@ -37,8 +37,10 @@ def export(
 
     The text holds the URLs as they are, with what may be secret. Example: httpboot export kea6 -c httpboot.toml
     """
-    site = _site(configuration, config.read(configuration, config.ServeFile))
-    for concern in exported.check(site):
+    file = config.read(configuration, config.ServeFile)
+    site, changes = exported.coherent(_site(configuration, file))
+    changes += _unnamed(file.dhcp)
+    for concern in (*changes, *exported.check(site), *exported.lost(site, server.value)):
         output.err.print(f"warning: {concern}", markup=False)
     text = {
         Server.DNSMASQ: lambda: exported.dnsmasq(site),
@@ -56,7 +58,8 @@ def _site(path: Path, file: config.ServeFile) -> exported.Site:
     if file.dhcp is None:
         raise BadConfig(f"{path}: has no [dhcp]: there is nothing to export")
     return exported.Site(
-        interface=file.dhcp.interfaces[0],
+        interfaces=tuple(dict.fromkeys(file.dhcp.interfaces)),
+        default=_default(file.dhcp),
         subnets=tuple(
             Subnet(
                 network=each.network,
@@ -73,6 +76,37 @@ def _site(path: Path, file: config.ServeFile) -> exported.Site:
             for number, each in enumerate(file.machine, 1)
         ),
     )
+
+
+def _default(dhcp: config.DhcpTable) -> exported.Default:
+    """What machines boot that are not named, as far as another server can be told."""
+    if dhcp.unknown == "ignore":
+        return exported.Default()
+    url, script = (each if each and SERVER_MARK not in each else None for each in (dhcp.url, dhcp.script))
+    return exported.Default(
+        url4=url if url and exported.fits(url, 4) else None,
+        url6=url if url and exported.fits(url, 6) else None,
+        script=script,
+    )
+
+
+def _unnamed(dhcp: config.DhcpTable | None) -> list[str]:
+    """What is not exported of it, in words."""
+    if dhcp is None:
+        return []
+    found = []
+    if dhcp.machines:
+        found.append(f"[dhcp] machines: those of the folder {dhcp.machines} are not exported")
+    if dhcp.unknown == "ignore":
+        return [*found, "[dhcp] unknown: is not exported: the other server leases to all who ask"]
+    found += [
+        f"[dhcp] {key}: holds {SERVER_MARK}, which only `httpboot serve` fills in: machines that are not named get none"
+        for key, value in (("url", dhcp.url), ("script", dhcp.script))
+        if value and SERVER_MARK in value
+    ]
+    if dhcp.loaders:
+        found.append("[dhcp.loaders]: is exported for the machines that are named, and for no others")
+    return found
 
 
 def _host(path: Path, dhcp: config.DhcpTable, machine: config.BootedMachineTable, name: str) -> exported.Host:

@@ -14,7 +14,7 @@ from ironic_httpboot.errors import InputError
 from kit.judges import judge
 
 SITE = export.Site(
-    interface="lo",
+    interfaces=("lo",),
     subnets=(
         Subnet(
             network=IPv4Network("192.0.2.0/24"),
@@ -89,14 +89,14 @@ def test_kea_sends_option_16_in_the_form_that_firmware_looks_for() -> None:
 
 
 def test_what_cannot_work_is_said() -> None:
-    lonely = export.Site(interface="lo", subnets=(), hosts=(export.Host(name="x", mac="52:54:00:00:00:01"),))
+    lonely = export.Site(interfaces=("lo",), subnets=(), hosts=(export.Host(name="x", mac="52:54:00:00:00:01"),))
     assert export.check(lonely) == ["x: has no URL of either family"]
     unknown = [
         f"{name}: has no duid: Kea does not reserve its IPv6 address, and ISC dhcpd does not know it over DHCPv6"
         for name in ("node-1", "node-2")
     ]
     assert export.check(SITE) == unknown
-    without6 = export.Site(interface="lo", subnets=SITE.subnets[:1], hosts=SITE.hosts)
+    without6 = export.Site(interfaces=("lo",), subnets=SITE.subnets[:1], hosts=SITE.hosts)
     assert export.check(without6) == [
         *unknown,
         "no [[subnet]] of IPv6 has a range: its machines get no address from this server",
