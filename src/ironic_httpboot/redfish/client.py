@@ -19,7 +19,7 @@ from ironic_httpboot.model import BootUrl
 from ironic_httpboot.redfish import plan as plans
 from ironic_httpboot.redfish.capability import Capability, examine, find_job
 from ironic_httpboot.redfish.quirks import TARGET
-from ironic_httpboot.redfish.resources import System, error_of, read_system
+from ironic_httpboot.redfish.resources import System, read_system
 from ironic_httpboot.redfish.session import Bmc, Credentials
 from ironic_httpboot.redfish.steps import Await, Delete, Expect, Patch, Reset, Step, differences
 from ironic_httpboot.redfish.transport import Answer, Transport
@@ -184,9 +184,7 @@ class _Run:
             )
         said = "the BMC shows what it was sent"
         if refusal is not None:
-            said = (
-                f"the BMC answered {refusal[1].status} {error_of(refusal[1].body)[0]}, and yet shows what it was sent"
-            )
+            said = f"the BMC answered {self._bmc.said(refusal[1])}, and yet shows what it was sent"
         self._tell(Stage.READ_BACK, said)
 
     def _refused(self, refusal: tuple[Patch, Answer]) -> None:

@@ -21,10 +21,10 @@ import sushy.exceptions
 from sushy.connector import Connector
 
 from ironic_httpboot.errors import BmcDropped, BmcTlsError, BmcUnreachable, InputError, MalformedAnswer
+from ironic_httpboot.redfish.hiding import Hiding
 from ironic_httpboot.redfish.resources import Json
 
 _SUSHY_LOGGERS = ("sushy.connector", "sushy.exceptions", "urllib3.connectionpool")
-_HIDDEN = "***"
 _DROPS = ("RemoteDisconnected", "Connection aborted", "IncompleteRead", "Connection reset", "Connection broken")
 _GRACE_SECONDS = 0.25
 """What a socket's own time limit gets, so that a request that it ends is ended in order."""
@@ -124,7 +124,7 @@ class Transport:
         self.lent = lent
         self.requests = 0
         self._connector = connector
-        self._secrets: list[str] = []
+        self._hiding = Hiding()
 
     def __enter__(self) -> Transport:
         return self
@@ -137,8 +137,7 @@ class Transport:
 
     def hide(self, secret: str) -> None:
         """Keep a secret out of every error and log line from now on."""
-        if secret:
-            self._secrets.append(secret)
+        self._hiding.add(secret)
 
     def use_session(self, token: str) -> None:
         """Send a session's token with every request."""
@@ -199,10 +198,8 @@ class Transport:
         return self._decoded(method, path, kept[-1])
 
     def scrub(self, text: str) -> str:
-        """A text without the secrets."""
-        for secret in self._secrets:
-            text = text.replace(secret, _HIDDEN)
-        return text
+        """A text without the secrets. Cut it afterwards, not before."""
+        return self._hiding.scrub(text)
 
     def _decoded(self, method: str, path: str, response: requests.Response) -> Answer:
         body = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -129,6 +130,31 @@ def test_a_refusal_names_the_attribute_by_its_own_words_or_by_what_was_sent(info
         ours.post("/reset", {"ResetType": "On"})
     assert failure.value.message.startswith("127.0.0.1: POST /reset → 400 ")
     assert failure.value.message.endswith(said)
+
+
+SECRET = "http://192.0.2.1:8080/s3cr3t/x.iso"
+
+
+@pytest.mark.parametrize("before", range(300, 401, 10))
+def test_a_secret_that_stands_where_a_long_message_is_cut_is_hidden(before: int) -> None:
+    said = {"MessageId": "Base.1.Bad", "Message": f"{'x' * before} {WHO.password} {SECRET}"}
+
+    def refuse(asked: Asked) -> Say:
+        if asked.method == "POST":
+            return Say(202, None, {"Location": "/tasks/7"})
+        if asked.path == "/tasks/7":
+            return Say(200, {"TaskState": "Exception", "Messages": [{**said, "Message": said["Message"][170:]}]})
+        return Say(400, {"error": {"@Message.ExtendedInfo": [said]}})
+
+    with session(refuse) as (ours, _):
+        ours._transport.hide(WHO.password)
+        answer = ours.patch(PATH, {"Boot": {"HttpBootUri": SECRET}}, None)
+        with pytest.raises(BmcRefused) as refused:
+            ours.check("PATCH", PATH, answer)
+        with pytest.raises(BmcRefused) as failed:
+            ours.post("/reset", {})
+        for failure in (refused, failed):
+            assert not re.search(r"s3c|192\.0|corr", failure.value.message), failure.value.message
 
 
 def test_deleting_what_is_gone_is_fine_and_a_refusal_is_told() -> None:
