@@ -160,7 +160,7 @@ class Transport:
         """Send a request; return the answer whatever its status is.
 
         seconds: for all of it, instead of the limit. Raises BmcUnreachable, BmcDropped, BmcTlsError, and
-        MalformedAnswer where a body is not JSON.
+        MalformedAnswer where what was read is not JSON; what a BMC says to a change may be any text.
         """
         limit = self.limits.answer_seconds if seconds is None else seconds
         kept: list[requests.Response] = []
@@ -207,7 +207,7 @@ class Transport:
             try:
                 body = response.json()
             except (ValueError, RecursionError):
-                if response.status_code < 400:
+                if method == "GET" and response.status_code < 400:
                     kind = response.headers.get("Content-Type", "no type")
                     raise MalformedAnswer(
                         f"{self.name}: {method} {path} → {response.status_code} with {kind} that is no JSON",

@@ -105,6 +105,18 @@ def test_what_is_read_back_decides_and_not_the_answer(status: int, changes: bool
         assert obliging.resets == (["On"] if error is None else [])
 
 
+def test_a_change_or_a_reset_that_is_answered_with_text_is_no_failure() -> None:
+    obliging = Obliging("standard")
+
+    def answer(asked: Asked) -> Say:
+        said = obliging(asked)
+        return said if asked.method == "GET" else Say(200, b"OK")
+
+    with ScriptedBmc(answer) as bmc, Transport(bmc.url, limits=LIMITS) as transport:
+        boot(transport, URL)
+        assert obliging.resets == ["On"]
+
+
 def test_where_clear_is_accepted_and_changes_nothing_it_says_so_and_sends_nobody_to_clear() -> None:
     obliging = Obliging("standard")
     obliging.resources[obliging.system]["body"]["Boot"]["HttpBootUri"] = URL.text
