@@ -20,6 +20,7 @@ from ironic_httpboot.errors import (
     BmcBusy,
     BmcDropped,
     BmcError,
+    BmcFailed,
     BmcRefused,
     BmcUnreachable,
     InputError,
@@ -205,7 +206,8 @@ class Bmc:
     ) -> Answer:
         """Send a request, again where the BMC is busy or drops the connection; return the answer.
 
-        again: whether it does no harm to send it twice. Raises BmcBusy, BmcUnreachable.
+        again: whether it does no harm to send it twice. Raises BmcBusy, BmcUnreachable, and BmcDropped where it may
+        have been done or not.
         """
         drops = 0
         last = time.monotonic() + self._transport.limits.answer_seconds
@@ -264,7 +266,7 @@ class Bmc:
             raise BmcRefused(
                 came, hint="a job may wait for the next reset: httpboot clear deletes our own; else reset the machine"
             )
-        raise BmcRefused(came)
+        raise (BmcFailed if answer.status >= 500 else BmcRefused)(came)
 
     def _service(self) -> ServiceRoot:
         if self._root is None:

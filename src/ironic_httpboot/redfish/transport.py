@@ -25,7 +25,14 @@ from ironic_httpboot.redfish.hiding import Hiding
 from ironic_httpboot.redfish.resources import Json
 
 _SUSHY_LOGGERS = ("sushy.connector", "sushy.exceptions", "urllib3.connectionpool")
-_DROPS = ("RemoteDisconnected", "Connection aborted", "IncompleteRead", "Connection reset", "Connection broken")
+_DROPS = (
+    "RemoteDisconnected",
+    "Connection aborted",
+    "IncompleteRead",
+    "Connection reset",
+    "Connection broken",
+    "Read timed out",
+)
 _GRACE_SECONDS = 0.25
 """What a socket's own time limit gets, so that a request that it ends is ended in order."""
 _UNREACHABLE_HINT = "check the BMC's address, its network and its power"
@@ -44,7 +51,8 @@ class Limits:
     """What is waited for, in seconds: a connection; an answer, its last byte included; in all, a busy BMC; and firmware
     that is to come to UEFI mode.
 
-    A BMC that is dead is reported within answer_seconds and the two that a logout may take.
+    A BMC that is dead is reported within answer_seconds and the two that a logout may take; where it dies of a change
+    or a reset, after answer_seconds more, in which it is asked what came of that.
     """
 
     connect_seconds: float = 5.0
@@ -185,7 +193,7 @@ class Transport:
         try:
             _within(limit + _GRACE_SECONDS, send)
         except TimeoutError:
-            raise BmcUnreachable(
+            raise BmcDropped(
                 f"{self.name}: {method} {path} → timed out: no whole answer in {limit:.3g} s",
                 hint=_UNREACHABLE_HINT,
             ) from None

@@ -14,6 +14,7 @@ from sushy.connector import Connector
 from ironic_httpboot.errors import (
     BmcDropped,
     BmcError,
+    BmcFailed,
     BmcRefused,
     BmcUnreachable,
     BootFailed,
@@ -142,6 +143,56 @@ def test_a_reset_whose_answer_is_lost_is_looked_into_and_done_once(done: bool) -
     with ScriptedBmc(answer) as bmc, Transport(bmc.url, limits=LIMITS) as transport:
         boot(transport, URL)
         assert obliging.resets == ["On"]
+
+
+def belated(obliging: Obliging, method: str, say: Say | None = None) -> Script:
+    """Requests of a kind are done, and answered too late, or with something else."""
+
+    def answer(asked: Asked) -> Say:
+        said = obliging(asked)
+        if asked.method == method and say is None:
+            time.sleep(1.5)
+        return say if say is not None and asked.method == method else said
+
+    return answer
+
+
+@pytest.mark.parametrize(("method", "say"), [("POST", None), ("POST", Say(500)), ("PATCH", None)])
+def test_a_change_or_a_reset_that_was_done_counts_though_its_answer_is_late_or_bad(
+    method: str, say: Say | None
+) -> None:
+    obliging, events = Obliging("standard"), list[Event]()
+    limits = Limits(connect_seconds=1, answer_seconds=1, patience_seconds=3)
+    with ScriptedBmc(belated(obliging, method, say)) as bmc, Transport(bmc.url, limits=limits) as transport:
+        boot(transport, URL, on_event=events.append)
+    assert obliging.resets == ["On"]
+    said = [event.detail for event in events if isinstance(event, Reached)]
+    assert ("the BMC gave no answer, and yet shows what it was sent" in said) is (method == "PATCH")
+
+
+@pytest.mark.parametrize("say", [None, Say(500)])
+def test_a_restart_that_is_answered_late_or_badly_may_have_been_done(say: Say | None) -> None:
+    obliging = Obliging("standard")
+    obliging.resources[obliging.system]["body"]["PowerState"] = "On"
+    limits = Limits(connect_seconds=1, answer_seconds=1, patience_seconds=3)
+    with (
+        ScriptedBmc(belated(obliging, "POST", say)) as bmc,
+        Transport(bmc.url, limits=limits) as transport,
+        pytest.raises((BmcDropped, BmcFailed), match="POST ") as failure,
+    ):
+        boot(transport, URL)
+    assert "may have been reset or not" in str(failure.value.hint)
+
+
+def test_a_change_that_is_lost_with_the_bmc_is_said_to_stand_perhaps() -> None:
+    obliging = Obliging("standard")
+    with (
+        ScriptedBmc(lambda asked: HANG_UP if bmc.said("PATCH") else obliging(asked)) as bmc,
+        Transport(bmc.url, limits=LIMITS) as transport,
+        pytest.raises(BmcDropped, match="PATCH ") as failure,
+    ):
+        boot(transport, URL)
+    assert "may have been taken or not" in str(failure.value.hint)
 
 
 def test_a_restart_whose_answer_is_lost_is_left_to_the_operator() -> None:
