@@ -15,6 +15,7 @@ from sushy.connector import Connector
 
 from ironic_httpboot.errors import (
     BmcAccessDenied,
+    BmcBusy,
     BmcDropped,
     BmcFailed,
     BmcRefused,
@@ -37,6 +38,8 @@ Way: TypeAlias = Transport | Connector
 """How a BMC is reached: a transport, or a sushy connector that is logged in already and stays so."""
 
 _LOOK_SECONDS = 2.0
+_LOOKS_AGAIN = (0.5, 1.0, 2.0)
+"""Seconds before each further look at a change that is not shown yet, out of the operator's patience."""
 _STANDS_HINT = "the machine was not reset; what was set stays until it is taken back with httpboot clear"
 _MAY_STAND_HINT = (
     "what was sent may have been taken or not: look with httpboot probe, or take it back with httpboot clear"
@@ -188,12 +191,11 @@ class _Run:
     def _expect(self, step: Expect) -> None:
         refusal, self._refusal = self._refusal, None
         try:
-            found = self._bmc.read(step.path).get(step.part, dict) or {}
+            wrong = self._differing(step, patiently=refusal is None or isinstance(refusal[1], BmcDropped))
         except (BmcAccessDenied, BmcUnreachable):
             if refusal is not None:
                 self._refused(refusal)
             raise
-        wrong = differences(step, found)
         if wrong and refusal is not None:
             self._refused(refusal)
         if wrong:
@@ -205,6 +207,19 @@ class _Run:
         if refusal is not None:
             said = f"the BMC {self._answered(refusal[1])}, and yet shows what it was sent"
         self._tell(Stage.READ_BACK, said)
+
+    def _differing(self, step: Expect, *, patiently: bool) -> list[str]:
+        """What a BMC shows otherwise than it was sent. patiently: look again, as some show it only after a while."""
+        looks = iter(_LOOKS_AGAIN if patiently else ())
+        while True:
+            wrong = differences(step, self._bmc.read(step.path).get(step.part, dict) or {})
+            seconds = next(looks, None)
+            if not wrong or seconds is None:
+                return wrong
+            try:
+                self._bmc.pause(seconds, f"GET {step.path} → {'; '.join(wrong)}")
+            except BmcBusy:
+                return wrong
 
     def _refused(self, refusal: tuple[Patch, Answer | BmcDropped]) -> None:
         step, answer = refusal

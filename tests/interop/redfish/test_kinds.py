@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 import time
 from typing import Any
@@ -115,6 +116,21 @@ def test_a_change_or_a_reset_that_is_answered_with_text_is_no_failure() -> None:
 
     with ScriptedBmc(answer) as bmc, Transport(bmc.url, limits=LIMITS) as transport:
         boot(transport, URL)
+        assert obliging.resets == ["On"]
+
+
+def test_a_change_that_is_shown_only_after_a_while_counts_and_the_plain_case_is_read_once() -> None:
+    obliging, stale = Obliging("standard"), list[Say]()
+
+    def answer(asked: Asked) -> Say:
+        if asked.method == "PATCH":
+            before = Say(200, copy.deepcopy(obliging.resources[obliging.system]["body"]))
+            stale.extend([before, before])
+        return stale.pop() if asked.method == "GET" and stale else obliging(asked)
+
+    with ScriptedBmc(answer) as bmc, Transport(bmc.url, limits=LIMITS) as transport:
+        boot(transport, URL, system_id=obliging.system)
+        assert [each.method for each in bmc.asked] == ["GET", "PATCH", "GET", "GET", "GET", "POST", "GET"]
         assert obliging.resets == ["On"]
 
 
