@@ -79,7 +79,7 @@ class Bmc:
             transport.hide(credentials.password)
 
     def __enter__(self) -> Bmc:
-        """Log in. Raises BmcError."""
+        """Log in. Raises BmcError, InputError."""
         if self._credentials is not None:
             root, who = self._service(), self._credentials
             try:

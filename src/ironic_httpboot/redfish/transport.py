@@ -153,8 +153,14 @@ class Transport:
         self._connector.set_http_session_auth(token)
 
     def use_password(self, username: str, password: str) -> None:
-        """Send a password with every request."""
-        self._connector.set_http_basic_auth(username, password)
+        """Send a password with every request, in UTF-8 (RFC 7617 §2.1). Raises InputError."""
+        if ":" in username:
+            raise InputError(
+                f"{self.name}: user name: holds a colon, and this BMC has no sessions to log in to",
+                hint="HTTP Basic ends the user name at a colon: take another account",
+            )
+        name, word = (text.encode("utf-8", "surrogateescape") for text in (username, password))
+        self._connector.set_http_basic_auth(name, word)
 
     def request(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -18,6 +19,7 @@ from ironic_httpboot.errors import (
     BmcError,
     BmcRefused,
     BmcUnreachable,
+    InputError,
     MalformedAnswer,
 )
 from ironic_httpboot.redfish import Credentials, Limits, Transport
@@ -258,6 +260,33 @@ def test_a_bmc_without_sessions_gets_the_password_with_each_request() -> None:
 
     with ScriptedBmc(answer) as bmc, Transport(bmc.url) as transport, Bmc(transport, WHO) as ours:
         assert ours.read("/s").body == {}
+
+
+def without_sessions(asked: Asked) -> Say:
+    return Say(200, {"Systems": {"@odata.id": "/s"}})
+
+
+@pytest.mark.parametrize("password", ["grün", "p€ssw0rd", "日本"])
+def test_a_password_of_any_script_is_sent_in_utf_8(password: str) -> None:
+    with (
+        ScriptedBmc(without_sessions) as bmc,
+        Transport(bmc.url) as transport,
+        Bmc(transport, Credentials(username="jürgen", password=password)) as ours,
+    ):
+        ours.read("/s")
+    kind, _, given = bmc.asked[-1].headers["authorization"].partition(" ")
+    assert (kind, base64.b64decode(given).decode()) == ("Basic", f"jürgen:{password}")
+
+
+def test_a_user_name_with_a_colon_is_refused_where_it_would_be_cut_there() -> None:
+    with (
+        ScriptedBmc(without_sessions) as bmc,
+        Transport(bmc.url) as transport,
+        pytest.raises(InputError, match="holds a colon"),
+        Bmc(transport, Credentials(username="a:b", password="correct horse")),
+    ):
+        pass
+    assert "authorization" not in bmc.asked[-1].headers
 
 
 @pytest.mark.parametrize(
