@@ -66,7 +66,7 @@ class BmcUnreachable(BmcError):
 
 
 class BmcDropped(BmcUnreachable):
-    """The BMC closed the connection instead of answering: what was asked may have been done or not."""
+    """The BMC closed the connection, or said nothing in time: what was asked may have been done or not."""
 
 
 class BmcTlsError(BmcError):
@@ -79,6 +79,10 @@ class BmcAccessDenied(BmcError):
 
 class BmcRefused(BmcError):
     """The BMC answered, and said no."""
+
+
+class BmcFailed(BmcRefused):
+    """The BMC answered that it failed (500 and above): what was asked may have been done or not."""
 
 
 class BmcBusy(BmcRefused):

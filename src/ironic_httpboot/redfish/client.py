@@ -13,13 +13,22 @@ from typing import TypeAlias, assert_never
 
 from sushy.connector import Connector
 
-from ironic_httpboot.errors import BmcAccessDenied, BmcDropped, BmcRefused, BootFailed, OverrideNotTaken
+from ironic_httpboot.errors import (
+    BmcAccessDenied,
+    BmcBusy,
+    BmcDropped,
+    BmcFailed,
+    BmcRefused,
+    BmcUnreachable,
+    BootFailed,
+    OverrideNotTaken,
+)
 from ironic_httpboot.events import Reached, Sink, Stage
 from ironic_httpboot.model import BootUrl
 from ironic_httpboot.redfish import plan as plans
 from ironic_httpboot.redfish.capability import Capability, examine, find_job
 from ironic_httpboot.redfish.quirks import TARGET
-from ironic_httpboot.redfish.resources import System, error_of, read_system
+from ironic_httpboot.redfish.resources import System, read_system
 from ironic_httpboot.redfish.session import Bmc, Credentials
 from ironic_httpboot.redfish.steps import Await, Delete, Expect, Patch, Reset, Step, differences
 from ironic_httpboot.redfish.transport import Answer, Transport
@@ -29,7 +38,13 @@ Way: TypeAlias = Transport | Connector
 """How a BMC is reached: a transport, or a sushy connector that is logged in already and stays so."""
 
 _LOOK_SECONDS = 2.0
+_LOOKS_AGAIN = (0.5, 1.0, 2.0)
+"""Seconds before each further look at a change that is not shown yet, out of the operator's patience."""
 _STANDS_HINT = "the machine was not reset; what was set stays until it is taken back with httpboot clear"
+_MAY_STAND_HINT = (
+    "what was sent may have been taken or not: look with httpboot probe, or take it back with httpboot clear"
+)
+_MAY_BE_RESET_HINT = "the machine may have been reset or not; the override is set: look at it, and reset it by hand"
 _CLEAR_HINT = "what was set still stands: take it back by the BMC's own means"
 _NO_SUCH_THING = (404, 405, 412, 428)
 
@@ -135,7 +150,7 @@ class _Run:
         self._machine = machine
         self._on_event = on_event
         self._clock = clock
-        self._refusal: tuple[Patch, Answer] | None = None
+        self._refusal: tuple[Patch, Answer | BmcDropped] | None = None
 
     def take(self, steps: Sequence[Step]) -> None:
         """Take all steps, in order. Raises BmcError, BootFailed."""
@@ -157,7 +172,14 @@ class _Run:
                     assert_never(step)
 
     def _patch(self, step: Patch, *, read_back: bool) -> None:
-        answer = self._bmc.patch(step.path, step.body, step.etag, follow=not step.on_reset)
+        try:
+            answer = self._bmc.patch(step.path, step.body, step.etag, follow=not step.on_reset)
+        except BmcDropped as error:
+            lost = BmcDropped(error.message, hint=_MAY_STAND_HINT)
+            if not read_back:
+                raise lost from None
+            self._refusal = (step, lost)
+            return
         if answer.status >= 300:
             if not read_back or answer.status in _NO_SUCH_THING:
                 self._bmc.check("PATCH", step.path, answer, about=step.values)
@@ -169,12 +191,11 @@ class _Run:
     def _expect(self, step: Expect) -> None:
         refusal, self._refusal = self._refusal, None
         try:
-            found = self._bmc.read(step.path).get(step.part, dict) or {}
-        except BmcAccessDenied:
+            wrong = self._differing(step, patiently=refusal is None or isinstance(refusal[1], BmcDropped))
+        except (BmcAccessDenied, BmcUnreachable):
             if refusal is not None:
                 self._refused(refusal)
             raise
-        wrong = differences(step, found)
         if wrong and refusal is not None:
             self._refused(refusal)
         if wrong:
@@ -184,30 +205,55 @@ class _Run:
             )
         said = "the BMC shows what it was sent"
         if refusal is not None:
-            said = (
-                f"the BMC answered {refusal[1].status} {error_of(refusal[1].body)[0]}, and yet shows what it was sent"
-            )
+            said = f"the BMC {self._answered(refusal[1])}, and yet shows what it was sent"
         self._tell(Stage.READ_BACK, said)
 
-    def _refused(self, refusal: tuple[Patch, Answer]) -> None:
+    def _differing(self, step: Expect, *, patiently: bool) -> list[str]:
+        """What a BMC shows otherwise than it was sent. patiently: look again, as some show it only after a while."""
+        looks = iter(_LOOKS_AGAIN if patiently else ())
+        while True:
+            wrong = differences(step, self._bmc.read(step.path).get(step.part, dict) or {})
+            seconds = next(looks, None)
+            if not wrong or seconds is None:
+                return wrong
+            try:
+                self._bmc.pause(seconds, f"GET {step.path} → {'; '.join(wrong)}")
+            except BmcBusy:
+                return wrong
+
+    def _refused(self, refusal: tuple[Patch, Answer | BmcDropped]) -> None:
         step, answer = refusal
+        if isinstance(answer, BmcDropped):
+            raise answer
         self._bmc.check("PATCH", step.path, answer, about=step.values)
+
+    def _answered(self, answer: Answer | BmcDropped) -> str:
+        return "gave no answer" if isinstance(answer, BmcDropped) else f"answered {self._bmc.said(answer)}"
 
     def _reset(self, step: Reset) -> None:
         try:
             self._bmc.post(step.path, {"ResetType": step.kind})
-        except BmcDropped as error:
-            # Only where it was off can one see whether it was done.
-            if step.was != "Off":
-                raise BmcDropped(
-                    error.message,
-                    hint="the machine may have been reset or not; the override is set, and reset it by hand",
-                ) from None
-            if self._power(step) == "Off":
-                self._bmc.post(step.path, {"ResetType": step.kind})
+        except (BmcDropped, BmcFailed) as error:
+            self._look_into(step, error)
         while (power := self._power(step)) not in ("On", None):
             self._patiently(_LOOK_SECONDS, step, f"PowerState is still {power}")
         self._tell(Stage.POWER_ON, f"{step.kind} was done" if power is None else f"{step.kind}: PowerState is On")
+
+    def _look_into(self, step: Reset, error: BmcDropped | BmcFailed) -> None:
+        """Return where a reset that was not answered well was done all the same, or is done now."""
+        unsure = type(error)(error.message, hint=_MAY_BE_RESET_HINT)
+        # Only where it was off can one see whether it was done.
+        if step.was != "Off":
+            raise unsure from None
+        try:
+            if self._power(step) != "Off":
+                return
+            if isinstance(error, BmcDropped):
+                self._bmc.post(step.path, {"ResetType": step.kind})
+                return
+        except BmcUnreachable:
+            raise unsure from None
+        raise error
 
     def _power(self, step: Reset) -> str | None:
         return read_system(self._bmc.read(step.system)).power

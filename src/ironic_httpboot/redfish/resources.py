@@ -16,7 +16,7 @@ Json: TypeAlias = Mapping[str, Any]
 ROOT = "/redfish/v1/"
 
 _T = TypeVar("_T")
-_KINDS = {str: "a string", dict: "an object", list: "a list", bool: "true or false"}
+_KINDS: Mapping[type, str] = {str: "a string", dict: "an object", list: "a list", bool: "true or false"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +31,7 @@ class Resource:
         """An attribute, or None where it is missing or null. Raises MalformedAnswer where it is of another kind."""
         value = (self.body if within is None else within).get(name)
         if value is not None and not isinstance(value, kind):
-            raise MalformedAnswer(f"{self.path}: {prefix}{name} is {value!r:.60}, not {_KINDS[kind]}")
+            raise MalformedAnswer(f"{self.path}: {prefix}{name} is {kind_of(value)}, not {_KINDS[kind]}")
         return value
 
     def need(self, name: str, kind: type[_T], within: Json | None = None, *, prefix: str = "") -> _T:
@@ -50,7 +50,8 @@ class Resource:
         """A path of the same BMC: what it sends to another host would get its token. Raises MalformedAnswer."""
         value = self.need(name, str, within, prefix=prefix)
         if not value.startswith("/") or value.startswith("//"):
-            raise MalformedAnswer(f"{self.path}: {prefix}{name} is {value!r:.60}, not a path")
+            shown = "a URL" if "://" in value else f"{value!r:.60}"
+            raise MalformedAnswer(f"{self.path}: {prefix}{name} is {shown}, not a path")
         return value
 
     def members(self) -> tuple[str, ...]:
@@ -58,7 +59,7 @@ class Resource:
         found = []
         for number, member in enumerate(self.need("Members", list)):
             if not isinstance(member, dict):
-                raise MalformedAnswer(f"{self.path}: Members/{number} is {member!r:.60}, not an object")
+                raise MalformedAnswer(f"{self.path}: Members/{number} is {kind_of(member)}, not an object")
             found.append(self.needed_path("@odata.id", member, prefix=f"Members/{number}/"))
         return tuple(found)
 
@@ -250,6 +251,11 @@ def _allowable(resource: Resource, within: Json, name: str, *, prefix: str) -> t
     if values is None:
         return None
     return tuple(value for value in values if isinstance(value, str))
+
+
+def kind_of(value: object) -> str:
+    """What a value is, for errors: the value itself may hold a URL that is secret."""
+    return "nothing" if value is None else _KINDS.get(type(value), "a number")
 
 
 def error_of(body: object) -> tuple[str, str]:

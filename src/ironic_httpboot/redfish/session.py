@@ -20,6 +20,7 @@ from ironic_httpboot.errors import (
     BmcBusy,
     BmcDropped,
     BmcError,
+    BmcFailed,
     BmcRefused,
     BmcUnreachable,
     InputError,
@@ -32,6 +33,7 @@ from ironic_httpboot.redfish.resources import (
     ServiceRoot,
     System,
     error_of,
+    kind_of,
     message_ids,
     read_root,
     read_system,
@@ -77,7 +79,7 @@ class Bmc:
             transport.hide(credentials.password)
 
     def __enter__(self) -> Bmc:
-        """Log in. Raises BmcError."""
+        """Log in. Raises BmcError, InputError."""
         if self._credentials is not None:
             root, who = self._service(), self._credentials
             try:
@@ -204,7 +206,8 @@ class Bmc:
     ) -> Answer:
         """Send a request, again where the BMC is busy or drops the connection; return the answer.
 
-        again: whether it does no harm to send it twice. Raises BmcBusy, BmcUnreachable.
+        again: whether it does no harm to send it twice. Raises BmcBusy, BmcUnreachable, and BmcDropped where it may
+        have been done or not.
         """
         drops = 0
         last = time.monotonic() + self._transport.limits.answer_seconds
@@ -220,7 +223,7 @@ class Bmc:
             pause = _pause_asked_for(answer)
             if pause is None:
                 return answer
-            self.pause(pause, f"{method} {path} → {answer.status} {error_of(answer.body)[0]}".rstrip())
+            self.pause(pause, f"{method} {path} → {self.said(answer)}")
             last = time.monotonic() + self._transport.limits.answer_seconds
 
     def pause(self, seconds: float, why: str) -> None:
@@ -234,6 +237,10 @@ class Bmc:
         self._patience_left -= seconds
         time.sleep(seconds)
 
+    def said(self, answer: Answer) -> str:
+        """The status of an answer and the id of its message, without secrets."""
+        return f"{answer.status} {self._words(error_of(answer.body)[0], 100)}".rstrip()
+
     def check(self, method: str, path: str, answer: Answer, *, about: Iterable[str] = ()) -> None:
         """Raise what an answer of 300 or more means.
 
@@ -242,20 +249,24 @@ class Bmc:
         if answer.status >= 300:
             self._refuse(method, path, answer, tuple(about))
 
+    def _words(self, said: str, most: int) -> str:
+        """A BMC's own words: scrubbed first and cut then, as half a secret is not recognised."""
+        return self._transport.scrub(said)[:most]
+
     def _refuse(self, method: str, path: str, answer: Answer, about: tuple[str, ...]) -> NoReturn:
         message_id, message = error_of(answer.body)
-        said = " ".join(filter(None, (message_id, f"({message})" if message else "")))[:400]
+        said = self._words(" ".join(filter(None, (message_id, f"({message})" if message else ""))), 400)
         named = related(answer.body) or about
         if not any(name.rpartition("/")[2] in said for name in named):
-            said = f"{said} [{', '.join(named)[:200]}]".lstrip() if named else said
-        came = self._transport.scrub(f"{self.name}: {method} {path} → {answer.status} {said}").rstrip()
+            said = f"{said} [{self._words(', '.join(named), 200)}]".lstrip() if named else said
+        came = f"{self.name}: {method} {path} → {answer.status} {said}".rstrip()
         if answer.status in (401, 403):
             raise BmcAccessDenied(came, hint="check --username and the password")
         if answer.status == 409:
             raise BmcRefused(
                 came, hint="a job may wait for the next reset: httpboot clear deletes our own; else reset the machine"
             )
-        raise BmcRefused(came)
+        raise (BmcFailed if answer.status >= 500 else BmcRefused)(came)
 
     def _service(self) -> ServiceRoot:
         if self._root is None:
@@ -280,7 +291,9 @@ class Bmc:
     def _resource(self, path: str, answer: Answer) -> Resource:
         self.check("GET", path, answer)
         if not isinstance(answer.body, dict):
-            raise MalformedAnswer(f"{self.name}: GET {path} → the whole answer is {answer.body!r:.60}, not an object")
+            raise MalformedAnswer(
+                f"{self.name}: GET {path} → the whole answer is {kind_of(answer.body)}, not an object"
+            )
         etag = answer.headers.get("etag") or answer.body.get("@odata.etag")
         etag = etag if isinstance(etag, str) and etag.isascii() and etag.isprintable() else None
         self._etags[path] = etag
@@ -299,11 +312,12 @@ class Bmc:
             task = read_task(seen.body)
             if seen.status == 404 or (seen.status != 202 and task.state in ("", *_TASK_OVER)):
                 if task.state in ("Exception", "Killed", "Cancelled") or task.status == "Critical":
-                    said = self._transport.scrub(f"TaskState is {task.state}: {task.said:.200}").rstrip(": ")
+                    said = f"TaskState is {task.state}: {self._words(task.said, 200)}".rstrip(": ")
                     raise BmcRefused(f"{self.name}: {method} {path} → 202, and then {monitor}: {said}")
                 break
             self.pause(
-                _seconds_of(seen) or _TASK_SECONDS, f"{method} {path} → {monitor}: TaskState is {task.state or '202'}"
+                _seconds_of(seen) or _TASK_SECONDS,
+                f"{method} {path} → {monitor}: TaskState is {self._words(task.state, 60) or 202}",
             )
         return answer
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias, assert_never
 
 from ironic_httpboot.model import BootUrl
-from ironic_httpboot.redfish.resources import Json
+from ironic_httpboot.redfish.resources import Json, kind_of
 
 BOOT = "Boot"
 ATTRIBUTES = "Attributes"
@@ -109,7 +109,9 @@ def differences(expected: Expect, found: Json) -> list[str]:
         elif isinstance(now, str) and "://" in now:
             lines.append(f"{name} still holds a URL")
         else:
-            lines.append(f"{name} is {now!r:.60}, not {value!r}")
+            # A list or an object may hold a URL, and a text with a slash be a piece of one.
+            shown = f"{now!r:.60}" if now is None or (isinstance(now, str) and "/" not in now) else kind_of(now)
+            lines.append(f"{name} is {shown}, not {value!r}")
     return lines
 
 

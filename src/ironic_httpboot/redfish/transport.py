@@ -21,11 +21,18 @@ import sushy.exceptions
 from sushy.connector import Connector
 
 from ironic_httpboot.errors import BmcDropped, BmcTlsError, BmcUnreachable, InputError, MalformedAnswer
+from ironic_httpboot.redfish.hiding import Hiding
 from ironic_httpboot.redfish.resources import Json
 
 _SUSHY_LOGGERS = ("sushy.connector", "sushy.exceptions", "urllib3.connectionpool")
-_HIDDEN = "***"
-_DROPS = ("RemoteDisconnected", "Connection aborted", "IncompleteRead", "Connection reset", "Connection broken")
+_DROPS = (
+    "RemoteDisconnected",
+    "Connection aborted",
+    "IncompleteRead",
+    "Connection reset",
+    "Connection broken",
+    "Read timed out",
+)
 _GRACE_SECONDS = 0.25
 """What a socket's own time limit gets, so that a request that it ends is ended in order."""
 _UNREACHABLE_HINT = "check the BMC's address, its network and its power"
@@ -44,7 +51,8 @@ class Limits:
     """What is waited for, in seconds: a connection; an answer, its last byte included; in all, a busy BMC; and firmware
     that is to come to UEFI mode.
 
-    A BMC that is dead is reported within answer_seconds and the two that a logout may take.
+    A BMC that is dead is reported within answer_seconds and the two that a logout may take; where it dies of a change
+    or a reset, after answer_seconds more, in which it is asked what came of that.
     """
 
     connect_seconds: float = 5.0
@@ -124,7 +132,7 @@ class Transport:
         self.lent = lent
         self.requests = 0
         self._connector = connector
-        self._secrets: list[str] = []
+        self._hiding = Hiding()
 
     def __enter__(self) -> Transport:
         return self
@@ -137,8 +145,7 @@ class Transport:
 
     def hide(self, secret: str) -> None:
         """Keep a secret out of every error and log line from now on."""
-        if secret:
-            self._secrets.append(secret)
+        self._hiding.add(secret)
 
     def use_session(self, token: str) -> None:
         """Send a session's token with every request."""
@@ -146,8 +153,14 @@ class Transport:
         self._connector.set_http_session_auth(token)
 
     def use_password(self, username: str, password: str) -> None:
-        """Send a password with every request."""
-        self._connector.set_http_basic_auth(username, password)
+        """Send a password with every request, in UTF-8 (RFC 7617 §2.1). Raises InputError."""
+        if ":" in username:
+            raise InputError(
+                f"{self.name}: user name: holds a colon, and this BMC has no sessions to log in to",
+                hint="HTTP Basic ends the user name at a colon: take another account",
+            )
+        name, word = (text.encode("utf-8", "surrogateescape") for text in (username, password))
+        self._connector.set_http_basic_auth(name, word)
 
     def request(
         self,
@@ -161,7 +174,7 @@ class Transport:
         """Send a request; return the answer whatever its status is.
 
         seconds: for all of it, instead of the limit. Raises BmcUnreachable, BmcDropped, BmcTlsError, and
-        MalformedAnswer where a body is not JSON.
+        MalformedAnswer where what was read is not JSON; what a BMC says to a change may be any text.
         """
         limit = self.limits.answer_seconds if seconds is None else seconds
         kept: list[requests.Response] = []
@@ -186,7 +199,7 @@ class Transport:
         try:
             _within(limit + _GRACE_SECONDS, send)
         except TimeoutError:
-            raise BmcUnreachable(
+            raise BmcDropped(
                 f"{self.name}: {method} {path} → timed out: no whole answer in {limit:.3g} s",
                 hint=_UNREACHABLE_HINT,
             ) from None
@@ -199,10 +212,8 @@ class Transport:
         return self._decoded(method, path, kept[-1])
 
     def scrub(self, text: str) -> str:
-        """A text without the secrets."""
-        for secret in self._secrets:
-            text = text.replace(secret, _HIDDEN)
-        return text
+        """A text without the secrets. Cut it afterwards, not before."""
+        return self._hiding.scrub(text)
 
     def _decoded(self, method: str, path: str, response: requests.Response) -> Answer:
         body = None
@@ -210,7 +221,7 @@ class Transport:
             try:
                 body = response.json()
             except (ValueError, RecursionError):
-                if response.status_code < 400:
+                if method == "GET" and response.status_code < 400:
                     kind = response.headers.get("Content-Type", "no type")
                     raise MalformedAnswer(
                         f"{self.name}: {method} {path} → {response.status_code} with {kind} that is no JSON",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 import time
 from typing import Any
@@ -14,6 +15,7 @@ from sushy.connector import Connector
 from ironic_httpboot.errors import (
     BmcDropped,
     BmcError,
+    BmcFailed,
     BmcRefused,
     BmcUnreachable,
     BootFailed,
@@ -105,6 +107,33 @@ def test_what_is_read_back_decides_and_not_the_answer(status: int, changes: bool
         assert obliging.resets == (["On"] if error is None else [])
 
 
+def test_a_change_or_a_reset_that_is_answered_with_text_is_no_failure() -> None:
+    obliging = Obliging("standard")
+
+    def answer(asked: Asked) -> Say:
+        said = obliging(asked)
+        return said if asked.method == "GET" else Say(200, b"OK")
+
+    with ScriptedBmc(answer) as bmc, Transport(bmc.url, limits=LIMITS) as transport:
+        boot(transport, URL)
+        assert obliging.resets == ["On"]
+
+
+def test_a_change_that_is_shown_only_after_a_while_counts_and_the_plain_case_is_read_once() -> None:
+    obliging, stale = Obliging("standard"), list[Say]()
+
+    def answer(asked: Asked) -> Say:
+        if asked.method == "PATCH":
+            before = Say(200, copy.deepcopy(obliging.resources[obliging.system]["body"]))
+            stale.extend([before, before])
+        return stale.pop() if asked.method == "GET" and stale else obliging(asked)
+
+    with ScriptedBmc(answer) as bmc, Transport(bmc.url, limits=LIMITS) as transport:
+        boot(transport, URL, system_id=obliging.system)
+        assert [each.method for each in bmc.asked] == ["GET", "PATCH", "GET", "GET", "GET", "POST", "GET"]
+        assert obliging.resets == ["On"]
+
+
 def test_where_clear_is_accepted_and_changes_nothing_it_says_so_and_sends_nobody_to_clear() -> None:
     obliging = Obliging("standard")
     obliging.resources[obliging.system]["body"]["Boot"]["HttpBootUri"] = URL.text
@@ -130,6 +159,56 @@ def test_a_reset_whose_answer_is_lost_is_looked_into_and_done_once(done: bool) -
     with ScriptedBmc(answer) as bmc, Transport(bmc.url, limits=LIMITS) as transport:
         boot(transport, URL)
         assert obliging.resets == ["On"]
+
+
+def belated(obliging: Obliging, method: str, say: Say | None = None) -> Script:
+    """Requests of a kind are done, and answered too late, or with something else."""
+
+    def answer(asked: Asked) -> Say:
+        said = obliging(asked)
+        if asked.method == method and say is None:
+            time.sleep(1.5)
+        return say if say is not None and asked.method == method else said
+
+    return answer
+
+
+@pytest.mark.parametrize(("method", "say"), [("POST", None), ("POST", Say(500)), ("PATCH", None)])
+def test_a_change_or_a_reset_that_was_done_counts_though_its_answer_is_late_or_bad(
+    method: str, say: Say | None
+) -> None:
+    obliging, events = Obliging("standard"), list[Event]()
+    limits = Limits(connect_seconds=1, answer_seconds=1, patience_seconds=3)
+    with ScriptedBmc(belated(obliging, method, say)) as bmc, Transport(bmc.url, limits=limits) as transport:
+        boot(transport, URL, on_event=events.append)
+    assert obliging.resets == ["On"]
+    said = [event.detail for event in events if isinstance(event, Reached)]
+    assert ("the BMC gave no answer, and yet shows what it was sent" in said) is (method == "PATCH")
+
+
+@pytest.mark.parametrize("say", [None, Say(500)])
+def test_a_restart_that_is_answered_late_or_badly_may_have_been_done(say: Say | None) -> None:
+    obliging = Obliging("standard")
+    obliging.resources[obliging.system]["body"]["PowerState"] = "On"
+    limits = Limits(connect_seconds=1, answer_seconds=1, patience_seconds=3)
+    with (
+        ScriptedBmc(belated(obliging, "POST", say)) as bmc,
+        Transport(bmc.url, limits=limits) as transport,
+        pytest.raises((BmcDropped, BmcFailed), match="POST ") as failure,
+    ):
+        boot(transport, URL)
+    assert "may have been reset or not" in str(failure.value.hint)
+
+
+def test_a_change_that_is_lost_with_the_bmc_is_said_to_stand_perhaps() -> None:
+    obliging = Obliging("standard")
+    with (
+        ScriptedBmc(lambda asked: HANG_UP if bmc.said("PATCH") else obliging(asked)) as bmc,
+        Transport(bmc.url, limits=LIMITS) as transport,
+        pytest.raises(BmcDropped, match="PATCH ") as failure,
+    ):
+        boot(transport, URL)
+    assert "may have been taken or not" in str(failure.value.hint)
 
 
 def test_a_restart_whose_answer_is_lost_is_left_to_the_operator() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,6 +19,7 @@ from ironic_httpboot.errors import (
     BmcError,
     BmcRefused,
     BmcUnreachable,
+    InputError,
     MalformedAnswer,
 )
 from ironic_httpboot.redfish import Credentials, Limits, Transport
@@ -131,6 +134,31 @@ def test_a_refusal_names_the_attribute_by_its_own_words_or_by_what_was_sent(info
     assert failure.value.message.endswith(said)
 
 
+SECRET = "http://192.0.2.1:8080/s3cr3t/x.iso"
+
+
+@pytest.mark.parametrize("before", range(300, 401, 10))
+def test_a_secret_that_stands_where_a_long_message_is_cut_is_hidden(before: int) -> None:
+    said = {"MessageId": "Base.1.Bad", "Message": f"{'x' * before} {WHO.password} {SECRET}"}
+
+    def refuse(asked: Asked) -> Say:
+        if asked.method == "POST":
+            return Say(202, None, {"Location": "/tasks/7"})
+        if asked.path == "/tasks/7":
+            return Say(200, {"TaskState": "Exception", "Messages": [{**said, "Message": said["Message"][170:]}]})
+        return Say(400, {"error": {"@Message.ExtendedInfo": [said]}})
+
+    with session(refuse) as (ours, _):
+        ours._transport.hide(WHO.password)
+        answer = ours.patch(PATH, {"Boot": {"HttpBootUri": SECRET}}, None)
+        with pytest.raises(BmcRefused) as refused:
+            ours.check("PATCH", PATH, answer)
+        with pytest.raises(BmcRefused) as failed:
+            ours.post("/reset", {})
+        for failure in (refused, failed):
+            assert not re.search(r"s3c|192\.0|corr", failure.value.message), failure.value.message
+
+
 def test_deleting_what_is_gone_is_fine_and_a_refusal_is_told() -> None:
     with session(in_turn(Say(204), Say(404), Say(403))) as (ours, _):
         ours.delete("/jobs/1")
@@ -232,6 +260,33 @@ def test_a_bmc_without_sessions_gets_the_password_with_each_request() -> None:
 
     with ScriptedBmc(answer) as bmc, Transport(bmc.url) as transport, Bmc(transport, WHO) as ours:
         assert ours.read("/s").body == {}
+
+
+def without_sessions(asked: Asked) -> Say:
+    return Say(200, {"Systems": {"@odata.id": "/s"}})
+
+
+@pytest.mark.parametrize("password", ["grün", "p€ssw0rd", "日本"])
+def test_a_password_of_any_script_is_sent_in_utf_8(password: str) -> None:
+    with (
+        ScriptedBmc(without_sessions) as bmc,
+        Transport(bmc.url) as transport,
+        Bmc(transport, Credentials(username="jürgen", password=password)) as ours,
+    ):
+        ours.read("/s")
+    kind, _, given = bmc.asked[-1].headers["authorization"].partition(" ")
+    assert (kind, base64.b64decode(given).decode()) == ("Basic", f"jürgen:{password}")
+
+
+def test_a_user_name_with_a_colon_is_refused_where_it_would_be_cut_there() -> None:
+    with (
+        ScriptedBmc(without_sessions) as bmc,
+        Transport(bmc.url) as transport,
+        pytest.raises(InputError, match="holds a colon"),
+        Bmc(transport, Credentials(username="a:b", password="correct horse")),
+    ):
+        pass
+    assert "authorization" not in bmc.asked[-1].headers
 
 
 @pytest.mark.parametrize(

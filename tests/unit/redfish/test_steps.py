@@ -16,6 +16,13 @@ WANTED = {
 EXPECT = Expect(path="/1", part="Boot", values=WANTED)
 
 
+@pytest.mark.parametrize("now", [["http://192.0.2.9/0wner/y.iso"], {"Uri": "/0wner/y.iso"}, "/0wner/y.iso"])
+def test_what_stands_in_place_of_nothing_is_not_repeated_where_it_may_be_a_url(now: object) -> None:
+    (said,) = differences(Expect(path="/1", part="Boot", values={"HttpBootUri": None}), {"HttpBootUri": now})
+    assert said.startswith("HttpBootUri is a")
+    assert "0wner" not in said
+
+
 def test_differences_are_named_one_by_one_without_the_url() -> None:
     assert differences(EXPECT, WANTED) == []
     other = {**WANTED, "BootSourceOverrideEnabled": "Disabled", "HttpBootUri": "http://192.0.2.9/other-s3cr3t/y.iso"}
