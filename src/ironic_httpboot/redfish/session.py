@@ -94,6 +94,15 @@ class Bmc:
         if session is not None:
             self._whole(lambda: self._log_out(session, error))
 
+    def log_in_again(self) -> bool:
+        """Log in anew after the BMC has ended our session; False where it was none of ours. Raises BmcError."""
+        if self._credentials is None:
+            return False
+        root, who = self._service(), self._credentials
+        self._session = None
+        self._whole(lambda: self._log_in(root, who))
+        return True
+
     def _log_out(self, session: str, error: BaseException | None) -> None:
         # A BMC that has just not answered gets a moment, so that its death is reported in time.
         seconds = _LOGOUT_SECONDS if isinstance(error, BmcUnreachable) else None
