@@ -172,7 +172,7 @@ def find_job(bmc: Reader, capability: Capability) -> str | None:
     if settings is None or not settings.waiting or row is None or row.jobs is None or manager is None:
         return None
     queue = bmc.find(f"{manager.rstrip('/')}/{row.jobs}")
-    for path in reversed(queue.members() if queue is not None else ()):
+    for path in reversed(queue.all_members(bmc.read) if queue is not None else ()):
         found = bmc.find(path)
         job = read_job(found) if found is not None else None
         if job is not None and job.kind == _BIOS_JOB and job.state in _JOB_WAITS:

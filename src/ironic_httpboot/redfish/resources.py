@@ -5,7 +5,7 @@ Knows DSP0266 and DSP2046 as far as a boot needs them. Refuses to know sockets, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias, TypeVar
 
@@ -14,6 +14,9 @@ from ironic_httpboot.errors import MalformedAnswer
 Json: TypeAlias = Mapping[str, Any]
 
 ROOT = "/redfish/v1/"
+
+_NEXT = "Members@odata.nextLink"
+_MOST_PAGES = 200
 
 _T = TypeVar("_T")
 _KINDS: Mapping[type, str] = {str: "a string", dict: "an object", list: "a list", bool: "true or false"}
@@ -55,13 +58,34 @@ class Resource:
         return value
 
     def members(self) -> tuple[str, ...]:
-        """The paths of a collection's members."""
+        """The paths of a collection's members, as far as they are on this page of it."""
         found = []
         for number, member in enumerate(self.need("Members", list)):
             if not isinstance(member, dict):
                 raise MalformedAnswer(f"{self.path}: Members/{number} is {kind_of(member)}, not an object")
             found.append(self.needed_path("@odata.id", member, prefix=f"Members/{number}/"))
         return tuple(found)
+
+    def all_members(self, read: Callable[[str], Resource]) -> tuple[str, ...]:
+        """The paths of a collection's members, of all its pages, of which this is the first. Raises MalformedAnswer.
+
+        read: reads the others, to which Members@odata.nextLink leads (DSP0266, Redfish payload annotations).
+        """
+        page, found, pages = self, list(self.members()), {self.path}
+        while page.get(_NEXT, str):
+            following = page.needed_path(_NEXT, page.body, prefix="")
+            if following in pages or len(pages) == _MOST_PAGES:
+                raise MalformedAnswer(f"{self.path}: {_NEXT} leads on and on: {following:.60} after {len(pages)} pages")
+            pages.add(following)
+            page = read(following)
+            found += page.members()
+        return tuple(dict.fromkeys(found))
+
+    @property
+    def counted(self) -> int:
+        """How many members a collection says that it has, 0 where it does not say."""
+        count = self.body.get("Members@odata.count")
+        return count if isinstance(count, int) else 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -96,6 +96,15 @@ class Bmc:
         if session is not None:
             self._whole(lambda: self._log_out(session, error))
 
+    def log_in_again(self) -> bool:
+        """Log in anew after the BMC has ended our session; False where it was none of ours. Raises BmcError."""
+        if self._credentials is None:
+            return False
+        root, who = self._service(), self._credentials
+        self._session = None
+        self._whole(lambda: self._log_in(root, who))
+        return True
+
     def _log_out(self, session: str, error: BaseException | None) -> None:
         # A BMC that has just not answered gets a moment, so that its death is reported in time.
         seconds = _LOGOUT_SECONDS if isinstance(error, BmcUnreachable) else None
@@ -144,12 +153,15 @@ class Bmc:
             found = self.find(f"{collection}/{quote(system_id, safe='')}")
             if found is not None:
                 return read_system(found)
-        paths = self.read(collection).members()
+        listed = self.read(collection)
+        paths = listed.all_members(self.read)
         ids = [path.rstrip("/").rpartition("/")[2] for path in paths]
-        if system_id is None and len(paths) == 1:
+        # One that is listed need not be the only one: without a name it would be the wrong machine that is booted.
+        if system_id is None and len(paths) == 1 >= listed.counted:
             return read_system(self.read(paths[0]))
+        number = max(len(paths), listed.counted)
         raise InputError(
-            f"{self.name}: {collection}: Members has {len(paths)} systems: {', '.join(ids) or 'none'}"
+            f"{self.name}: {collection}: Members has {number} systems: {', '.join(ids) or 'none'}"
             + (f"; none is named {system_id!r}" if system_id else ""),
             hint="name one of them with --system",
         )

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from ironic_httpboot.errors import BmcRefused, BootFailed, InputError
+from ironic_httpboot.errors import BmcAccessDenied, BmcError, BmcRefused, BootFailed, InputError
 from ironic_httpboot.events import Event, Reached, Sink, Stage, stage_of
 from ironic_httpboot.redfish.resources import Progress, System, read_system
 from ironic_httpboot.redfish.session import Bmc
@@ -20,19 +20,21 @@ WAITABLE = (Stage.POWER_ON, Stage.HEAD, Stage.GET, Stage.LOADER, Stage.KERNEL, S
 
 _ORDER = tuple(Stage)
 _SHOWN_BY_PROGRESS = {"OSBootStarted": Stage.LOADER, "OSRunning": Stage.USER_SPACE}
-_OFF_FOR_GOOD = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Until:
     """A stage to wait for. seconds: at most. look_seconds: between two looks.
 
+    off_seconds: how long a machine must be off to count as switched off for good. Within a restart many are off for ten
+    seconds and more, and a power cycle has a pause of its own.
     events: returns what an artifact server has reported of this boot so far, or None where nobody listens to one.
     """
 
     stage: Stage
     seconds: float = 900.0
     look_seconds: float = 2.0
+    off_seconds: float = 60.0
     events: Callable[[], Iterable[Event]] | None = None
 
 
@@ -65,16 +67,23 @@ def demand_signs(until: Until, system: System) -> None:
 
 
 def wait(bmc: Bmc, system: System, until: Until, on_event: Sink, clock: Callable[[], float]) -> None:
-    """Return when the stage, or a later one, is reached. system: as it was before its reset. Raises BootFailed."""
+    """Return when the stage, or a later one, is reached. system: as it was before its reset.
+
+    A look that fails is no end of the wait: BMCs are slow, busy and restarted while their machine boots. Raises
+    BootFailed, and BmcAccessDenied where the BMC no longer lets us in.
+    """
     follower = Follower(system.progress)
     seen = {Stage.POWER_ON}
     last = time.monotonic() + until.seconds
-    off = 0
+    off_since: float | None = None
     while True:
-        now = read_system(bmc.read(system.path))
-        shown = [(follower.see(now.progress), f"BootProgress is {now.progress.state if now.progress else 'missing'}")]
+        now, trouble = _look(bmc, system.path)
         heard = until.events() if until.events is not None else ()
-        shown += [(stage_of(event), "the artifact server saw it") for event in heard]
+        shown = [(stage_of(event), "the artifact server saw it") for event in heard]
+        if now is not None:
+            state = now.progress.state if now.progress else "missing"
+            shown.append((follower.see(now.progress), f"BootProgress is {state}"))
+            off_since = (off_since or time.monotonic()) if now.power == "Off" else None
         for stage, detail in shown:
             if stage is not None and stage not in seen:
                 seen.add(stage)
@@ -82,13 +91,30 @@ def wait(bmc: Bmc, system: System, until: Until, on_event: Sink, clock: Callable
         newest = max(seen, key=_ORDER.index)
         if _ORDER.index(newest) >= _ORDER.index(until.stage):
             return
-        # A guest that restarts itself is off for a moment.
-        off = off + 1 if now.power == "Off" else 0
-        if off >= _OFF_FOR_GOOD or time.monotonic() > last:
-            why = "is switched off" if off >= _OFF_FOR_GOOD else f"did not come to it in {until.seconds:g} s"
+        off = 0.0 if off_since is None else time.monotonic() - off_since
+        if off >= until.off_seconds or time.monotonic() > last:
+            why = f"did not come to it in {until.seconds:g} s"
+            if off_since is not None:
+                why = f"is switched off, for {off:.0f} s now"
             raise BootFailed(
                 f"{bmc.name}, system {system.id}: waited for {until.stage.value!r}; the machine {why},"
-                f" and came as far as {newest.value!r}",
+                f" and came as far as {newest.value!r}{f'; at last {trouble.message}' if trouble else ''}",
                 hint="look at the machine's console; “lease” and “GET” are the usual places to stop",
             )
         time.sleep(min(until.look_seconds, max(0.05, last - time.monotonic())))
+
+
+def _look(bmc: Bmc, path: str) -> tuple[System | None, BmcError | None]:
+    """The system as it is now, or why it cannot be seen just now. Raises BmcAccessDenied."""
+    try:
+        try:
+            return read_system(bmc.read(path)), None
+        except BmcAccessDenied:
+            # A session ends by itself after a while (SessionTimeout), and with a BMC that is restarted.
+            if not bmc.log_in_again():
+                raise
+            return read_system(bmc.read(path)), None
+    except BmcAccessDenied:
+        raise
+    except BmcError as trouble:
+        return None, trouble

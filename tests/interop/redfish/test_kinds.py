@@ -24,7 +24,7 @@ from ironic_httpboot.errors import (
 )
 from ironic_httpboot.events import Event, Reached, Stage
 from ironic_httpboot.model import BootUrl
-from ironic_httpboot.redfish import Limits, Transport, boot, clear, probe
+from ironic_httpboot.redfish import Credentials, Limits, Transport, boot, clear, probe
 from ironic_httpboot.redfish.wait import Until
 from kit.recorded import Obliging
 from kit.scripted import HANG_UP, Asked, Say, Script, ScriptedBmc
@@ -278,6 +278,83 @@ def test_waiting_follows_boot_progress_to_its_stage() -> None:
         boot(transport, URL, until=until, on_event=events.append)
     stages = [event.stage for event in events if isinstance(event, Reached)]
     assert stages[-2:] == [Stage.LOADER, Stage.USER_SPACE]
+
+
+def awaited(trouble: Script | None = None, *, stays_off: float = 0.0, **limits: Any) -> list[Any]:
+    """Boot and wait for user space with a BMC in trouble. trouble: answers by the number of looks since the reset.
+
+    stays_off: for how many seconds the machine is off before its system runs. Returns the requests.
+    """
+    obliging = Obliging("standard")
+    began = list[float]()
+    body = obliging.resources[obliging.system]["body"]
+    body["BootProgress"] = {"LastState": "None"}
+
+    def answer(asked: Asked) -> Say:
+        if asked.method == "POST":
+            return obliging(asked)
+        if obliging.resets and body["PowerState"] == "On" and not began:
+            began.append(time.monotonic())
+            return obliging(asked)
+        if began:
+            over = time.monotonic() - began[0] > stays_off
+            body["PowerState"] = "On" if over else "Off"
+            said = trouble(asked) if trouble is not None else None
+            if said is not None and said.status:
+                return said
+            body["BootProgress"] = {"LastState": "OSRunning" if over else "None"}
+        return obliging(asked)
+
+    with ScriptedBmc(answer) as bmc, Transport(bmc.url, limits=LIMITS) as transport:
+        boot(transport, URL, until=Until(stage=Stage.USER_SPACE, **{"look_seconds": 0.05, **limits}))
+        return bmc.asked
+
+
+def test_a_machine_that_is_off_for_a_while_within_its_restart_is_waited_for() -> None:
+    awaited(stays_off=1.0, seconds=20)
+
+
+def test_a_machine_that_stays_off_has_failed_before_the_wait_is_over() -> None:
+    with pytest.raises(BootFailed, match=r"is switched off, for 1 s now, and came as far as 'power on'"):
+        awaited(stays_off=60, seconds=60, off_seconds=1)
+
+
+def test_a_bmc_that_is_busy_or_out_of_order_for_a_while_is_asked_on() -> None:
+    troubles = [Say(503, None, {"Retry-After": "9"}), Say(500), Say(200, b"<html>"), Say(404)] * 2
+    awaited(lambda asked: troubles.pop() if troubles else HANG_UP, seconds=20)
+    assert troubles == []
+
+
+def test_a_wait_that_saw_nothing_says_what_the_bmc_said_last() -> None:
+    with pytest.raises(BootFailed, match=r"did not come to it in 0\.3 s, .*; at last .*→ 500"):
+        awaited(lambda asked: Say(500), seconds=0.3)
+
+
+def test_a_session_that_ends_during_the_wait_is_begun_anew_and_ended() -> None:
+    obliging, tokens, ended, looks = Obliging("standard"), list[str](), list[str](), list[str]()
+    obliging.resources[obliging.system]["body"]["BootProgress"] = {"LastState": "None"}
+    obliging.resources["/redfish/v1/"]["body"]["Links"] = {"Sessions": {"@odata.id": "/sessions"}}
+
+    def answer(asked: Asked) -> Say:
+        if asked.path == "/redfish/v1/":
+            return obliging(asked)
+        if (asked.method, asked.path) == ("POST", "/sessions"):
+            tokens.append(f"token-{len(tokens)}")
+            return Say(201, {}, {"X-Auth-Token": tokens[-1], "Location": f"/sessions/{len(tokens)}"})
+        looks.extend([asked.path] if asked.method == "GET" and obliging.resets else [])
+        if asked.headers.get("x-auth-token") != tokens[-1] or (len(tokens) == 1 and len(looks) > 2):
+            return Say(401)
+        if asked.method == "DELETE":
+            ended.append(asked.path)
+            return Say(204)
+        if len(tokens) == 2:
+            obliging.resources[obliging.system]["body"]["BootProgress"] = {"LastState": "OSRunning"}
+        return obliging(asked)
+
+    with ScriptedBmc(answer) as bmc, Transport(bmc.url, limits=LIMITS) as transport:
+        until = Until(stage=Stage.USER_SPACE, look_seconds=0.05, seconds=20)
+        boot(transport, URL, credentials=Credentials(username="op", password="correct horse"), until=until)
+    assert ended == ["/sessions/2"]
 
 
 def test_a_bmc_that_drips_is_reported_in_time() -> None:

@@ -23,6 +23,7 @@ from ironic_httpboot.errors import (
     MalformedAnswer,
 )
 from ironic_httpboot.redfish import Credentials, Limits, Transport
+from ironic_httpboot.redfish.resources import ROOT
 from ironic_httpboot.redfish.session import Bmc
 from kit.scripted import HANG_UP, Asked, Say, Script, ScriptedBmc
 
@@ -314,3 +315,38 @@ def test_a_lent_connector_is_neither_logged_in_nor_out_nor_closed() -> None:
         assert [(each.method, each.path) for each in bmc.asked] == [("GET", PATH)] * 2
         assert {each.headers["x-auth-token"] for each in bmc.asked} == {"ironics-t0ken"}
         connector.close()
+
+
+def collection(*pages: dict[str, Any]) -> Script:
+    """A BMC whose systems come in pages: /s, /s?$skip=1 and so on."""
+    there = {ROOT: {"Systems": {"@odata.id": "/s"}}, "/s/1": {"Boot": {}}}
+    there |= {f"/s?$skip={number}" if number else "/s": page for number, page in enumerate(pages)}
+    return lambda asked: Say(200, there[asked.path]) if asked.path in there else Say(404)
+
+
+def page(*ids: str, **more: Any) -> dict[str, Any]:
+    return {"Members": [{"@odata.id": f"/s/{id_}"} for id_ in ids]} | {f"Members@odata.{k}": v for k, v in more.items()}
+
+
+@pytest.mark.parametrize(
+    ("pages", "said"),
+    [
+        ((page("1", nextLink="/s?$skip=1"), page("2")), "Members has 2 systems: 1, 2"),
+        ((page("1", count=2),), "Members has 2 systems: 1\n"),
+    ],
+)
+def test_the_first_of_several_systems_is_never_taken_for_the_only_one(pages: Any, said: str) -> None:
+    with session(collection(*pages)) as (ours, _), pytest.raises(InputError, match=said):
+        ours.system()
+
+
+def test_the_only_system_is_found_on_whatever_page_it_is() -> None:
+    with session(collection(page(nextLink="/s?$skip=1", count=1), page("1", nextLink=""))) as (ours, bmc):
+        assert ours.system().path == "/s/1"
+        assert [asked.path for asked in bmc.asked] == [ROOT, "/s", "/s?$skip=1", "/s/1"]
+
+
+def test_pages_that_lead_in_a_circle_have_an_end() -> None:
+    circle = collection(page("1", nextLink="/s?$skip=1"), page("2", nextLink="/s"))
+    with session(circle) as (ours, _), pytest.raises(MalformedAnswer, match="nextLink leads on and on: /s after 2"):
+        ours.system()

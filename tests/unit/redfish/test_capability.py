@@ -132,6 +132,15 @@ def test_the_job_that_waits_is_found_from_the_newest_on() -> None:
     assert find_job(bmc, found) is None
 
 
+def test_a_job_on_a_later_page_of_the_queue_is_found() -> None:
+    found, bmc = with_jobs(JID_1=("Completed", "BIOSConfiguration"), JID_2=("Scheduled", "BIOSConfiguration"))
+    queue = bmc.resources[JOBS]["body"]
+    later = {"etag": None, "body": {"Members": [queue["Members"].pop()]}}
+    queue["Members@odata.nextLink"] = f"{JOBS}?$skip=1"
+    paged = Recorded(bmc.system, {**bmc.resources, f"{JOBS}?$skip=1": later}, bmc.asked)
+    assert find_job(paged, found) == f"{JOBS}/JID_2"
+
+
 def test_no_job_is_looked_for_where_nothing_waits() -> None:
     found, bmc = with_jobs(JID_1=("Scheduled", "BIOSConfiguration"))
     assert found.bios is not None
