@@ -8,11 +8,11 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from enum import Enum
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from pathlib import Path
-from typing import Annotated, Literal, Self, TypeVar
+from typing import Annotated, Literal, Self, TypeAlias, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -24,6 +24,7 @@ from pydantic import (
     model_validator,
 )
 
+from ironic_httpboot.dhcp.iana import ArchType
 from ironic_httpboot.errors import BadConfig, BadUrl, HostError
 from ironic_httpboot.model import Arch, BootUrl, Chain
 
@@ -36,6 +37,9 @@ _SERVER_MARK = "{server}"
 _LONGEST_ADDRESSES = ("255.255.255.255", "[ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff]")
 _LONGEST_DHCP_URL_BYTES = 254
 """One instance of option 67 and the NUL at its end (EDK2 HttpBootDxe, 2026-08, joins none that is split)."""
+Location: TypeAlias = tuple[int | str, ...]
+Complaint: TypeAlias = tuple[Location, str]
+"""Where in a file something is wrong, as keys and numbers, and what."""
 _HOST_AND_PORT = re.compile(r"(?:\[([^\[\]\s]+)\]|([^\[\]:\s]*)):([0-9]{1,5})")
 
 
@@ -119,10 +123,45 @@ def _range(value: object) -> object:
     if not isinstance(value, str):
         raise ValueError("is no range of the form FIRST-LAST")
     first_text, _, last_text = value.partition("-")
-    first, last = ip_address(first_text.strip()), ip_address(last_text.strip())
+    try:
+        first, last = ip_address(first_text.strip()), ip_address(last_text.strip())
+    except ValueError:
+        raise ValueError(f"{value!r} is no range of the form FIRST-LAST") from None
     if first.version != last.version or int(first) > int(last):
         raise ValueError(f"{value!r} does not go from a first address to a last one")
     return first, last
+
+
+def _address(value: object) -> object:
+    try:
+        return ip_address(value) if isinstance(value, str) else value
+    except ValueError:
+        raise ValueError(f"{value!r} is no address such as 192.0.2.8 or 2001:db8::8") from None
+
+
+def _network(value: object) -> object:
+    if not isinstance(value, str):
+        raise ValueError("is no network such as 192.0.2.0/24 or 2001:db8::/64")
+    try:
+        return ip_network(value)
+    except ValueError as error:
+        raise ValueError(f"is no network such as 192.0.2.0/24 or 2001:db8::/64: {error}") from None
+
+
+def _architecture(value: str) -> str:
+    known = sorted({kind.label for kind in ArchType})
+    if value not in known:
+        raise ValueError(f"is no architecture: there are {', '.join(known)}")
+    return value
+
+
+def _again(values: Iterable[tuple[Location, Hashable]]) -> Complaint | None:
+    """The first value that was there before."""
+    seen: dict[Hashable, Location] = {}
+    for location, value in values:
+        if (first := seen.setdefault(value, location)) is not location:
+            return location, f"{value} is there already: {_key_of(first)}"
+    return None
 
 
 class Payload(Enum):
@@ -134,6 +173,9 @@ class Payload(Enum):
     IPXE = "ipxe"
 
 
+Address = Annotated[IPv4Address | IPv6Address, BeforeValidator(_address)]
+Network = Annotated[IPv4Network | IPv6Network, BeforeValidator(_network)]
+Architecture = Annotated[str, AfterValidator(_architecture)]
 AddressRange = Annotated[tuple[IPv4Address, IPv4Address] | tuple[IPv6Address, IPv6Address], BeforeValidator(_range)]
 DhcpUrl = Annotated[str, AfterValidator(_dhcp_url)]
 Listen = Annotated[str, AfterValidator(_listen)]
@@ -142,6 +184,10 @@ Mac = Annotated[str, AfterValidator(_mac)]
 
 class _Table(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    def contradiction(self) -> Complaint | None:
+        """Where a file whose keys are right one by one cannot be meant so."""
+        return None
 
 
 class HttpTable(_Table):
@@ -167,7 +213,7 @@ class DhcpTable(_Table):
     lease_file: Path | None = None
     unknown: Literal["default", "ignore"] = "default"
     url: DhcpUrl | None = None
-    loaders: dict[str, DhcpUrl] = {}
+    loaders: dict[Architecture, DhcpUrl] = {}
     script: DhcpUrl | None = None
     user: str | None = None
     machines: Path | None = None
@@ -182,10 +228,10 @@ class DhcpTable(_Table):
 class SubnetTable(_Table):
     """[[subnet]]: a network of either family. ranges: FIRST-LAST, what may be leased."""
 
-    network: IPv4Network | IPv6Network
+    network: Network
     ranges: tuple[AddressRange, ...] = ()
     router: IPv4Address | None = None
-    dns: tuple[IPv4Address | IPv6Address, ...] = ()
+    dns: tuple[Address, ...] = ()
     domain: str = Field(default="", pattern=r"^[A-Za-z0-9.-]{0,253}$")
     lease_seconds: int = Field(default=3600, ge=120, le=0x7FFFFFFF)
 
@@ -194,9 +240,20 @@ class SubnetTable(_Table):
         for first, last in self.ranges:
             if first not in self.network or last not in self.network:
                 raise ValueError(f"range {first}-{last} is not inside {self.network}")
+            for name, own in self._not_for_machines():
+                if int(first) <= int(own) <= int(last):
+                    raise ValueError(f"range {first}-{last} holds {own}, the network's {name}")
         if self.router is not None and self.router not in self.network:
             raise ValueError(f"router {self.router} is not inside {self.network}")
         return self
+
+    def _not_for_machines(self) -> Iterator[tuple[str, IPv4Address]]:
+        """Addresses that no machine may have. Of IPv6 all may be had, and of a /31 or /32 too (RFC 3021)."""
+        if isinstance(self.network, IPv4Network) and self.network.prefixlen < 31:
+            yield "own address", self.network.network_address
+            yield "broadcast address", self.network.broadcast_address
+        if self.router is not None:
+            yield "router", self.router
 
 
 class BootedMachineTable(_Table):
@@ -206,7 +263,7 @@ class BootedMachineTable(_Table):
     mac: Mac | None = None
     uuid: str | None = Field(default=None, pattern=_UUID)
     duid: str | None = Field(default=None, pattern=r"^(?:[0-9a-fA-F]{2}:?){3,130}$")
-    addresses: tuple[IPv4Address | IPv6Address, ...] = ()
+    addresses: tuple[Address, ...] = ()
     url: DhcpUrl | None = None
     script: DhcpUrl | None = None
     kernel: Path | None = None
@@ -235,11 +292,54 @@ class ServeFile(_Table):
     subnet: tuple[SubnetTable, ...] = ()
     machine: tuple[BootedMachineTable, ...] = ()
 
+    def contradiction(self) -> Complaint | None:
+        """What is there twice, or reserved where no address is given."""
+        interfaces = self.dhcp.interfaces if self.dhcp is not None else ()
+        return (
+            _again((("dhcp", "interfaces", index), name) for index, name in enumerate(interfaces))
+            or _again((("subnet", index, "network"), table.network) for index, table in enumerate(self.subnet))
+            or _again((("machine", i, "name"), table.name) for i, table in enumerate(self.machine) if table.name)
+            or _twice(self.machine)
+            or self._out_of_reach()
+        )
+
+    def _out_of_reach(self) -> Complaint | None:
+        if self.dhcp is None or self.dhcp.mode != "server":
+            return None
+        networks = [table.network for table in self.subnet]
+        for index, table in enumerate(self.machine):
+            for address in table.addresses:
+                if address.version in self.dhcp.families and not any(address in network for network in networks):
+                    return ("machine", index, "addresses"), f"{address} is inside no [[subnet]]"
+        return None
+
 
 class MachinesFile(_Table):
     """A file of the folder that [dhcp] machines names: machines, as in the file that `httpboot serve -c` reads."""
 
     machine: tuple[BootedMachineTable, ...] = ()
+
+    def contradiction(self) -> Complaint | None:
+        """What is there twice. A name may be: Ironic writes a table for each port of a node."""
+        return _twice(self.machine)
+
+
+def _twice(machines: Sequence[BootedMachineTable]) -> Complaint | None:
+    """What can be one machine's only, and is another's too."""
+    for key in ("mac", "uuid", "duid"):
+        known = ((index, getattr(table, key)) for index, table in enumerate(machines))
+        given = (
+            (("machine", index, key), value.lower() if key != "duid" else value.lower().replace(":", ""))
+            for index, value in known
+            if value
+        )
+        if found := _again(given):
+            return found
+    return _again(
+        (("machine", index, "addresses"), address)
+        for index, table in enumerate(machines)
+        for address in table.addresses
+    )
 
 
 class EmulatorTable(_Table):
@@ -299,7 +399,7 @@ def read(path: Path, kind: type[_F]) -> _F:
     text = ""
     try:
         text = path.read_text("utf-8")
-        return kind.model_validate(tomllib.loads(text))
+        found = kind.model_validate(tomllib.loads(text))
     except OSError as error:
         raise BadConfig(f"{path}: read → {error.strerror}") from error
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
@@ -308,13 +408,24 @@ def read(path: Path, kind: type[_F]) -> _F:
         raise BadConfig(f"{path}: is nested too deeply") from error
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False)[0]
-        key = ".".join(str(part) for part in first["loc"])
-        line = _line_of(text, first["loc"])
-        where = f"{path}, line {line}" if line else str(path)
-        raise BadConfig(f"{where}: {key}: {first['msg'].removeprefix('Value error, ')}") from error
+        # What pydantic adds to a location stands in brackets: [key], or the way through a union.
+        location = tuple(part for part in first["loc"] if "[" not in str(part))
+        raise BadConfig(_complaint(path, text, location, first["msg"].removeprefix("Value error, "))) from error
     except ValueError as error:
         # What tomllib lets through (CPython 3.11): int() refuses more than 4300 digits.
         raise BadConfig(f"{path}: is no TOML: a number has more digits than can be read") from error
+    if (complaint := found.contradiction()) is not None:
+        raise BadConfig(_complaint(path, text, *complaint))
+    return found
+
+
+def _complaint(path: Path, text: str, location: Location, what: str) -> str:
+    line = _line_of(text, location)
+    return f"{path}, line {line}: {_key_of(location)}: {what}" if line else f"{path}: {_key_of(location)}: {what}"
+
+
+def _key_of(location: Location) -> str:
+    return ".".join(map(str, location))
 
 
 def read_secret(path: Path) -> str:
@@ -331,6 +442,8 @@ def read_secret(path: Path) -> str:
 def _line_of(text: str, location: tuple[int | str, ...]) -> int | None:
     """The line on which the key stands that a location leads to, or the table that lacks it."""
     match location:
+        case (str(outer), str(inner), str(innermost), *_) if line := _line_of(text, (f"{outer}.{inner}", innermost)):
+            return line
         case (str(table), int(number), *rest):
             key = rest[0] if rest else None
         case (str(table), *rest):

@@ -87,6 +87,75 @@ def test_a_wrong_key_to_serve_with_is_named_with_its_line(text: str, where: str,
     assert complaint(toml, text, ServeFile).startswith(f"{toml}, {where}")
 
 
+DHCP = """\
+[dhcp]
+interfaces = ["eth0"]
+mode = "server"
+lease_file = "leases"
+[[subnet]]
+network = "192.0.2.0/24"
+[[machine]]
+name = "a"
+mac = "52:54:00:00:00:0a"
+addresses = ["192.0.2.8"]
+"""
+OTHER = '[[machine]]\nmac = "52:54:00:00:00:0b"\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "where"),
+    [
+        (
+            DHCP + '[dhcp.loaders]\namd64 = "http://h/x"\n',
+            "line 12: dhcp.loaders.amd64: is no architecture: there are ",
+        ),
+        (DHCP + '[dhcp.loaders]\nx64 = "ftp://h/x"\n', "line 12: dhcp.loaders.x64: "),
+        (DHCP.replace('"eth0"', '"eth0", "eth0"'), "line 2: dhcp.interfaces.1: eth0 is there already"),
+        (DHCP + '[[subnet]]\nnetwork = "192.0.2.0/24"\n', "line 12: subnet.1.network: 192.0.2.0/24 is there already"),
+        (DHCP + OTHER + 'name = "a"\n', "line 13: machine.1.name: a is there already: machine.0.name"),
+        (DHCP + OTHER.replace("0b", "0A"), "line 12: machine.1.mac: 52:54:00:00:00:0a is there already: machine.0.mac"),
+        (DHCP + OTHER + 'addresses = ["192.0.2.8"]', "line 13: machine.1.addresses: 192.0.2.8 is there already"),
+        (DHCP + OTHER + 'addresses = ["10.0.0.8"]', "line 13: machine.1.addresses: 10.0.0.8 is inside no [[subnet]]"),
+        (DHCP + OTHER + 'addresses = ["192.0.2"]', "line 13: machine.1.addresses.0: '192.0.2' is no address such as"),
+        (DHCP.replace(".0/24", ".1/24"), "line 6: subnet.0.network: is no network such as 192.0.2.0/24 or 2001"),
+        (DHCP.replace('"192.0.2.0/24"', "5"), "line 6: subnet.0.network: is no network such as 192.0.2.0/24 or 2001"),
+    ],
+)
+def test_what_cannot_be_meant_so_is_named_with_its_line(text: str, where: str, toml: Path) -> None:
+    message = complaint(toml, text, ServeFile)
+    assert message.startswith(f"{toml}, {where}"), message
+    assert "pydantic" not in message
+    assert "function-" not in message
+
+
+@pytest.mark.parametrize(
+    ("ranges", "said"),
+    [
+        ("192.0.2.0-192.0.2.9", "holds 192.0.2.0, the network's own address"),
+        ("192.0.2.9-192.0.2.255", "holds 192.0.2.255, the network's broadcast address"),
+        ("192.0.2.1-192.0.2.9", "holds 192.0.2.1, the network's router"),
+        ("192.0.2.5", "is no range of the form FIRST-LAST"),
+        ("192.0.2.5-x", "is no range of the form FIRST-LAST"),
+    ],
+)
+def test_a_range_with_an_address_that_no_machine_can_have_is_refused(ranges: str, said: str, toml: Path) -> None:
+    text = f'[[subnet]]\nrouter = "192.0.2.1"\nnetwork = "192.0.2.0/24"\nranges = ["{ranges}"]\n'
+    assert said in complaint(toml, text, ServeFile)
+
+
+def test_all_addresses_of_a_network_that_has_two_can_be_given(toml: Path) -> None:
+    toml.write_text('[[subnet]]\nnetwork = "192.0.2.0/31"\nranges = ["192.0.2.0-192.0.2.1"]\n')
+    assert len(config.read(toml, ServeFile).subnet[0].ranges) == 1
+
+
+def test_the_tables_of_a_nodes_ports_have_one_name_and_a_mac_each(toml: Path) -> None:
+    toml.write_text(OTHER + 'name = "a"\n' + OTHER.replace("0b", "0c") + 'name = "a"\n')
+    assert len(config.read(toml, config.MachinesFile).machine) == 2
+    toml.write_text(OTHER * 2)
+    with pytest.raises(BadConfig, match=r"line 4: machine\.1\.mac: 52:54:00:00:00:0b is there already"):
+        config.read(toml, config.MachinesFile)
+
+
 @pytest.mark.parametrize(
     ("text", "where"),
     [

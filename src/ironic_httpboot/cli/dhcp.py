@@ -52,6 +52,12 @@ class DhcpService:
             self._folder.changed()
         if self._store is not None and http_port is not None:
             self._images = Images(self._store, http_port, _one_address(file.http.listen))
+            if needs_images(file) and _is_loopback(file.http.listen):
+                output.err.print(
+                    f"warning: machine.kernel: images are served on {file.http.listen}, which no machine reaches\n"
+                    '  hint: set http.listen, such as ":8080"',
+                    markup=False,
+                )
         server = DhcpServer(
             Settings(
                 interfaces=table.interfaces,
@@ -134,6 +140,14 @@ class DhcpService:
         if self._images is None and needs_images(file):
             raise BadConfig("machine.kernel: there was no store when this started", hint="restart, or set http.store")
         return policy_of(file, dhcp, self._images)
+
+
+def _is_loopback(listen: str) -> bool:
+    host, _ = config.host_and_port(listen)
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _one_address(listen: str) -> str:

@@ -63,14 +63,15 @@ def serve(
         if not sources and file.dhcp is None:
             raise InputError("nothing to serve", hint="give --root DIR, --store DIR, or a file with -c")
         try:
-            host, port = config.host_and_port(listen or table.listen)
+            table = table.model_copy(update={"listen": listen or table.listen})
+            host, port = config.host_and_port(table.listen)
         except ValueError as error:
             raise InputError(f"--listen: {error}") from error
         limits = Limits(connections=table.connections, idle_seconds=table.idle_seconds)
         _allow_open_files(table.connections * _DESCRIPTORS_PER_DOWNLOAD + _OTHER_DESCRIPTORS)
         server = Server(sources, host=host, port=port, on_event=show, limits=limits) if sources else None
         stores = [source for source in sources if isinstance(source, Store)]
-        dhcp = DhcpService(configuration, file, images, show)
+        dhcp = DhcpService(configuration, file.model_copy(update={"http": table}), images, show)
         if show is not None:
             stack.callback(show.tell_losses)
         del file  # see DhcpService.start

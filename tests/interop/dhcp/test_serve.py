@@ -327,6 +327,16 @@ def test_a_user_serves_what_root_composed_and_takes_it_away_at_the_end(
     assert list(tmp_path.glob("httpboot-store-*")) == []
 
 
+def test_images_that_no_machine_reaches_are_warned_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    open_to_everybody(tmp_path)
+    more = with_kernel(tmp_path, monkeypatch)
+    with network(tmp_path, more.replace('listen = ":8080"', "")) as (_, _, server):
+        said = "warning: machine.kernel: images are served on 127.0.0.1:8080, which no machine reaches"
+        assert said in server.printed
+    with network(tmp_path, more.replace('listen = ":8080"', ""), "--listen", ":8080") as (_, _, server):
+        assert "which no machine reaches" not in server.printed
+
+
 def test_what_the_user_cannot_read_is_named_at_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     open_to_everybody(tmp_path)
     more = with_kernel(tmp_path, monkeypatch)
