@@ -316,6 +316,25 @@ def test_what_nobody_should_answer_is_not_answered(mode: Mode, message: Message4
     assert why in why_not(message, policy(mode))
 
 
+@pytest.mark.parametrize("mode", Mode)
+def test_an_offer_goes_nowhere_else_by_what_a_client_calls_its_address(mode: Mode) -> None:
+    assert answer(question4(ciaddr="203.0.113.9"), policy(mode)).address == BROADCAST
+
+
+def test_an_acknowledgement_goes_nowhere_else_by_what_a_client_calls_its_address() -> None:
+    taken: dict[int, bytes] = {50: bytes((192, 0, 2, 10)), Option4.SERVER_ID: SERVER4.packed}
+    assert answer(question4(Kind4.REQUEST, options=taken, ciaddr="203.0.113.9")).address == BROADCAST
+
+
+def test_who_has_an_address_gets_what_it_asks_for_without_another() -> None:
+    reply = answer(question4(Kind4.INFORM, ciaddr="192.0.2.200"))
+    assert (reply.kind, reply.address) == (Kind4.ACK, IPv4Address("192.0.2.200"))
+    assert reply.message.yiaddr == message4.UNSPECIFIED
+    assert Option4.LEASE_SECONDS not in reply.message.by_code
+    assert reply.message.by_code[Option4.ROUTERS] == SERVER4.packed
+    assert "is not an address of 192.0.2.0/24" in why_not(question4(Kind4.INFORM, ciaddr="203.0.113.9"))
+
+
 @given(
     st.sampled_from(list(Kind4)),
     st.dictionaries(st.sampled_from([50, 51, 54, 57, 60, 61, 77, 82, 93, 97]), st.binary(max_size=40)),
