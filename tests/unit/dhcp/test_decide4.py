@@ -272,6 +272,17 @@ def test_a_full_network_is_said_to_be_full() -> None:
     assert answer(question4(), table=table, now=31).message.yiaddr == IPv4Address("192.0.2.10"), "offers end"
 
 
+def test_a_client_gets_its_identifier_back_with_whatever_it_is_told() -> None:
+    named: dict[int, bytes] = {Option4.CLIENT_ID: b"\0name"}
+    off_link: dict[int, bytes] = {50: bytes((203, 0, 113, 5))}
+    for message in (
+        question4(options=named),
+        question4(Kind4.INFORM, options=named, ciaddr="192.0.2.200"),
+        question4(Kind4.REQUEST, options=named | off_link),
+    ):
+        assert answer(message).message.by_code[Option4.CLIENT_ID] == b"\0name"
+
+
 def test_a_relay_gets_its_own_words_back() -> None:
     agent = b"\x01\x04eth7\x02\x02ab"
     relayed = question4(options={Option4.RELAY_AGENT: agent}, giaddr="192.0.2.254", hops=1)
