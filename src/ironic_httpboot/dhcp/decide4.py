@@ -176,6 +176,8 @@ def _serve(question: _Question) -> Reply4 | Ignore:
         case Kind4.REQUEST:
             return _request(question)
         case Kind4.INFORM if question.message.ciaddr != UNSPECIFIED:
+            if question.subnet is not None and not question.subnet.holds(question.message.ciaddr):
+                return Ignore(f"{question.message.ciaddr} is not an address of {question.subnet.network}")
             return _answer(question, Kind4.ACK, UNSPECIFIED)
         case Kind4.RELEASE:
             if _for_another(question):
@@ -311,7 +313,7 @@ def _answer(question: _Question, kind: Kind4, yiaddr: IPv4Address) -> Reply4:
         options=pieces,
         end=end,
     )
-    address, port = _destination(message)
+    address, port = _destination(message, kind, yiaddr)
     return Reply4(
         address=address,
         port=port,
@@ -358,10 +360,11 @@ def _echoed(message: Message4) -> dict[int, bytes]:
     return {code: message.by_code[code] for code in codes if code in message.by_code}
 
 
-def _destination(message: Message4) -> tuple[IPv4Address, int]:
+def _destination(message: Message4, kind: Kind4, yiaddr: IPv4Address) -> tuple[IPv4Address, int]:
+    """ciaddr counts only where it is the client's: in an INFORM, or when it is what we acknowledge (RFC 2131 §4.1)."""
     if message.giaddr != UNSPECIFIED:
         return message.giaddr, SERVER_PORT4
-    if message.ciaddr != UNSPECIFIED:
+    if kind is Kind4.ACK and message.ciaddr != UNSPECIFIED and yiaddr in (UNSPECIFIED, message.ciaddr):
         return message.ciaddr, CLIENT_PORT4
     return BROADCAST, CLIENT_PORT4
 

@@ -34,6 +34,12 @@ _FOR_ONE_SERVER = (Kind6.REQUEST, Kind6.RENEW, Kind6.RELEASE, Kind6.DECLINE)
 _FOR_ANY_SERVER = (Kind6.SOLICIT, Kind6.CONFIRM, Kind6.REBIND)
 _MOST_ASSOCIATIONS = 16
 """A message may name more; a machine has one for each interface that it configures."""
+_IAID_BYTES = 4
+_NOT_GIVEN: dict[int, bytes] = {
+    Option6.IA_PD: bytes(8) + message6.encode_options((message6.status(Status6.NO_PREFIXES, "none is given here"),)),
+    Option6.IA_TA: message6.encode_options((message6.status(Status6.NO_ADDRESSES, "none is given here"),)),
+}
+"""Associations of kinds that we do not serve, as their answer goes on behind the IAID: IA_PD with its two times."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,6 +185,8 @@ def _unacceptable(message: Message6, duid: bytes) -> str | None:
     elif message.kind == Kind6.INFORMATION_REQUEST:
         if server is not None and server != duid:
             return "it is for another server"
+        if any(option.code in (Option6.IA_NA, Option6.IA_TA, Option6.IA_PD) for option in message.options):
+            return "it asks for information and for addresses, which it must not"
         return None
     else:
         return f"message type {message.kind} is nothing that a server answers"
@@ -203,7 +211,8 @@ def _serve(question: _Question) -> _Answer | Ignore:
     associations = _associations(question.message)
     match question.kind:
         case Kind6.SOLICIT:
-            rapid = question.message.get(Option6.RAPID_COMMIT) is not None
+            # Who asks for more than addresses is to see first that we have no more: another server may have.
+            rapid = question.message.get(Option6.RAPID_COMMIT) is not None and not _not_given(question.message)
             return _give(question, associations, bound=rapid, rapid=rapid)
         case Kind6.REQUEST:
             return _give(question, associations, bound=True)
@@ -227,6 +236,10 @@ def _give(question: _Question, associations: list[IaNa], *, bound: bool, rapid: 
     leased: list[IPv6Address] = []
     for ia in associations:
         wanted = ia.addresses[0].address if ia.addresses else None
+        if question.kind == Kind6.REQUEST and not all(_on_link(question, each.address) for each in ia.addresses):
+            # RFC 8415 §18.3.2.
+            options.append(_ia(ia, message6.status(Status6.NOT_ON_LINK, "an address is of another network")))
+            continue
         found = question.leases.offer(
             question.key(ia),
             question.ranges,
@@ -241,10 +254,17 @@ def _give(question: _Question, associations: list[IaNa], *, bound: bool, rapid: 
             question.leases.bind(question.key(ia), found, question.now, _valid_seconds(question))
         leased.append(IPv6Address(found))
         options.append(_ia_with(question, ia, IPv6Address(found)))
+    options += _not_given(question.message)
     if rapid:
         options.append(Option(Option6.RAPID_COMMIT, b""))
     kind = Kind6.REPLY if bound else Kind6.ADVERTISE
     return _Answer(kind, _whole(question, options), tuple(leased))
+
+
+def _not_given(message: Message6) -> list[Option]:
+    """The prefixes and temporary addresses that are asked for, with the word that there is none (RFC 8415 §18.3.2)."""
+    asked = [each for each in message.options if each.code in _NOT_GIVEN and len(each.data) >= _IAID_BYTES]
+    return [Option(code, data[:_IAID_BYTES] + _NOT_GIVEN[code]) for code, data in asked[:_MOST_ASSOCIATIONS]]
 
 
 def _extend(question: _Question, associations: list[IaNa]) -> _Answer | Ignore:
@@ -272,7 +292,7 @@ def _confirm(question: _Question, associations: list[IaNa]) -> _Answer | Ignore:
     addresses = [each.address for ia in associations for each in ia.addresses]
     if not addresses:
         return Ignore("it asks about no address")
-    here = all(question.subnet is not None and question.subnet.holds(address) for address in addresses)
+    here = all(_on_link(question, address) for address in addresses)
     status = message6.status(Status6.SUCCESS if here else Status6.NOT_ON_LINK)
     return _Answer(Kind6.REPLY, (*_identities(question), status))
 
@@ -317,6 +337,10 @@ def _boot_options(question: _Question) -> tuple[Option, ...]:
 
 def _url(question: _Question) -> str | None:
     return question.boot.url_for(question.client, question.arrival.server) if question.boot else None
+
+
+def _on_link(question: _Question, address: IPv6Address) -> bool:
+    return question.subnet is not None and question.subnet.holds(address)
 
 
 def _ours(question: _Question, address: int) -> bool:

@@ -154,6 +154,7 @@ class Status6(IntEnum):
     NO_BINDING = 3
     NOT_ON_LINK = 4
     USE_MULTICAST = 5
+    NO_PREFIXES = 6
 
 
 class DuidKind(IntEnum):

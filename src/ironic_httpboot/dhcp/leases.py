@@ -258,6 +258,6 @@ def decode_line(line: str) -> tuple[int, Lease]:
             state=State(state),
             expires=float(int(expires)),
         )
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise MalformedMessage(f"lease file: {line[:80]!r} is no lease") from error
     return address.version, lease

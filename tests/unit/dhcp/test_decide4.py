@@ -272,6 +272,17 @@ def test_a_full_network_is_said_to_be_full() -> None:
     assert answer(question4(), table=table, now=31).message.yiaddr == IPv4Address("192.0.2.10"), "offers end"
 
 
+def test_a_client_gets_its_identifier_back_with_whatever_it_is_told() -> None:
+    named: dict[int, bytes] = {Option4.CLIENT_ID: b"\0name"}
+    off_link: dict[int, bytes] = {50: bytes((203, 0, 113, 5))}
+    for message in (
+        question4(options=named),
+        question4(Kind4.INFORM, options=named, ciaddr="192.0.2.200"),
+        question4(Kind4.REQUEST, options=named | off_link),
+    ):
+        assert answer(message).message.by_code[Option4.CLIENT_ID] == b"\0name"
+
+
 def test_a_relay_gets_its_own_words_back() -> None:
     agent = b"\x01\x04eth7\x02\x02ab"
     relayed = question4(options={Option4.RELAY_AGENT: agent}, giaddr="192.0.2.254", hops=1)
@@ -314,6 +325,25 @@ def test_a_client_that_plays_the_relay_changes_nothing_in_its_answer(mode: Mode)
 )
 def test_what_nobody_should_answer_is_not_answered(mode: Mode, message: Message4, why: str) -> None:
     assert why in why_not(message, policy(mode))
+
+
+@pytest.mark.parametrize("mode", Mode)
+def test_an_offer_goes_nowhere_else_by_what_a_client_calls_its_address(mode: Mode) -> None:
+    assert answer(question4(ciaddr="203.0.113.9"), policy(mode)).address == BROADCAST
+
+
+def test_an_acknowledgement_goes_nowhere_else_by_what_a_client_calls_its_address() -> None:
+    taken: dict[int, bytes] = {50: bytes((192, 0, 2, 10)), Option4.SERVER_ID: SERVER4.packed}
+    assert answer(question4(Kind4.REQUEST, options=taken, ciaddr="203.0.113.9")).address == BROADCAST
+
+
+def test_who_has_an_address_gets_what_it_asks_for_without_another() -> None:
+    reply = answer(question4(Kind4.INFORM, ciaddr="192.0.2.200"))
+    assert (reply.kind, reply.address) == (Kind4.ACK, IPv4Address("192.0.2.200"))
+    assert reply.message.yiaddr == message4.UNSPECIFIED
+    assert Option4.LEASE_SECONDS not in reply.message.by_code
+    assert reply.message.by_code[Option4.ROUTERS] == SERVER4.packed
+    assert "is not an address of 192.0.2.0/24" in why_not(question4(Kind4.INFORM, ciaddr="203.0.113.9"))
 
 
 @given(

@@ -134,6 +134,55 @@ def test_each_association_has_its_own_address_until_none_is_left() -> None:
     assert status_in(inside[3].options) == Status6.NO_ADDRESSES
 
 
+def test_a_message_takes_no_more_than_so_many_addresses() -> None:
+    found = answer(question6(iaids=tuple(range(40))))
+    assert len(found.all(Option6.IA_NA)) == 16
+
+
+def test_who_renews_addresses_that_are_gone_is_told_to_stop_using_them() -> None:
+    table = leases(6)
+    answer(question6(Kind6.REQUEST, server=SERVER_DUID, address=FIRST), table=table)
+    found = answer(question6(Kind6.RENEW, server=SERVER_DUID, address="2001:db8::77"), table=table)
+    lifetimes = [(str(each.address), each.preferred, each.valid) for each in association(found).addresses]
+    assert lifetimes == [(FIRST, 375, 600), ("2001:db8::77", 0, 0)]
+
+
+PREFIX = Option(Option6.IA_PD, b"\0\0\0\7" + bytes(8))
+TEMPORARY = Option(Option6.IA_TA, b"\0\0\0\7")
+
+
+@pytest.mark.parametrize(
+    ("asked", "header", "status"), [(PREFIX, 12, Status6.NO_PREFIXES), (TEMPORARY, 4, Status6.NO_ADDRESSES)]
+)
+@pytest.mark.parametrize(("kind", "server"), [(Kind6.SOLICIT, None), (Kind6.REQUEST, SERVER_DUID)])
+def test_of_what_is_never_given_it_is_said_that_there_is_none(
+    kind: Kind6, server: bytes | None, asked: Option, header: int, status: Status6
+) -> None:
+    for iaids in ((), (1,)):
+        told = answer(question6(kind, asked, server=server, iaids=iaids)).get(asked.code) or b""
+        assert told[:header] == asked.data
+        assert status_in(message6.decode_options(told, header)) == status
+
+
+@pytest.mark.parametrize("asked", [PREFIX, TEMPORARY])
+def test_who_asks_for_more_than_addresses_may_choose_before_anything_is_leased(asked: Option) -> None:
+    table = leases(6)
+    for iaids in ((), (1,)):
+        found = answer(question6(Kind6.SOLICIT, Option(Option6.RAPID_COMMIT, b""), asked, iaids=iaids), table=table)
+        assert found.kind == Kind6.ADVERTISE
+        assert found.get(Option6.RAPID_COMMIT) is None
+    assert table.changes == []
+
+
+def test_who_requests_an_address_of_another_network_is_told_so() -> None:
+    table = leases(6)
+    found = answer(question6(Kind6.REQUEST, server=SERVER_DUID, address="2001:db8:9::1"), table=table)
+    assert status_in(association(found).options) == Status6.NOT_ON_LINK
+    assert not association(found).addresses
+    assert table.changes == []
+    assert association(answer(question6(address="2001:db8:9::1"), table=table)).addresses, "a wish is no claim"
+
+
 def test_information_is_given_without_an_address() -> None:
     found = answer(question6(Kind6.INFORMATION_REQUEST, iaids=()))
     assert found.kind == Kind6.REPLY
@@ -202,6 +251,8 @@ def test_a_machine_is_known_by_its_duid_and_by_its_link_local_address() -> None:
         (question6(Kind6.REQUEST), "names no server"),
         (question6(Kind6.SOLICIT, server=SERVER_DUID), "names a server"),
         (question6(Kind6.ADVERTISE), "nothing that a server answers"),
+        (question6(Kind6.INFORMATION_REQUEST), "for addresses, which it must not"),
+        (question6(Kind6.INFORMATION_REQUEST, Option(Option6.IA_PD, b""), iaids=()), "for addresses, which it must"),
         (Message6(kind=Kind6.SOLICIT, transaction=1), "names no client"),
         (question6(Kind6.SOLICIT, Option(Option6.IA_NA, b"short")), "option 3"),
     ],

@@ -129,6 +129,12 @@ def test_what_is_no_line_is_malformed(text: str) -> None:
     assert len(text.split(" ")) == 4
 
 
+@pytest.mark.parametrize("digits", [400, 5000])
+def test_a_line_with_a_time_that_no_clock_shows_is_malformed(digits: int) -> None:
+    with pytest.raises(MalformedMessage, match="is no lease"):
+        decode_line(f"192.0.2.1 bound {'9' * digits} 01")
+
+
 def test_a_line_of_another_state_is_malformed() -> None:
     with pytest.raises(MalformedMessage, match="is no lease"):
         decode_line("192.0.2.1 lent 100 01")
