@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import urlsplit
 
 import typer
 
 from ironic_httpboot.cli import output
 from ironic_httpboot.dhcp import capture
-from ironic_httpboot.dhcp.explain import Attempt
+from ironic_httpboot.dhcp.explain import Attempt, Gaps, whole
 from ironic_httpboot.dhcp.explain import explain as explained
 from ironic_httpboot.dhcp.firmware import RELEASE_AWAITED, Rule
 from ironic_httpboot.errors import BadUrl, InputError, MalformedMessage
@@ -27,20 +27,37 @@ def explain(
 
     Example: tcpdump -i br0 -w boot.pcap 'udp port 67 or 68 or 546 or 547'; httpboot explain boot.pcap
     """
+    gaps = Gaps()
     try:
-        attempts = explained(capture.read(file.read_bytes()))
+        attempts = explained(whole(capture.read(file.read_bytes()), gaps))
     except OSError as error:
         raise InputError(f"{file}: read → {error.strerror}") from error
     except MalformedMessage as error:
         raise InputError(f"{file}: {error.message}") from error
     if as_json:
-        output.print_json({"attempts": [_as_data(each) for each in attempts]})
+        output.print_json({"attempts": [_as_data(each) for each in attempts], "gaps": _said(gaps)})
         return
+    for gap in _said(gaps):
+        output.err.print(f"warning: {gap}", markup=False)
     if not attempts:
-        output.out.print("no machine asked for an HTTP boot (vendor class HTTPClient) in this capture")
+        seen = "what can be read of this capture" if _said(gaps) else "this capture"
+        output.out.print(f"no machine asked for an HTTP boot (vendor class HTTPClient) in {seen}")
     for attempt in attempts:
         for line in _lines(attempt):
-            output.out.print(line, markup=False)
+            output.out.print(_printable(line), markup=False)
+
+
+def _said(gaps: Gaps) -> list[str]:
+    """What the capture lacks, in words."""
+    said = [f"{gaps.cut}: what came before it is explained"] if gaps.cut else []
+    if gaps.clipped:
+        said.append(f"{gaps.clipped} DHCP messages lack their end and are passed over: capture with tcpdump -s 0")
+    return said
+
+
+def _printable(line: str) -> str:
+    """Without what a terminal would obey: machines and servers may send any bytes."""
+    return "".join(each if each.isprintable() else f"\\x{ord(each):02x}" for each in line)
 
 
 def _lines(attempt: Attempt) -> list[str]:
@@ -79,7 +96,8 @@ def _shown(url: str | None) -> str:
     try:
         return BootUrl.parse(url).redacted
     except BadUrl:
-        return f"{urlsplit(url).scheme or '?'}://… (cannot be read)" if url.isascii() and "[" not in url else "no URL"
+        scheme = re.match(r"[A-Za-z][A-Za-z0-9+.-]*(?=:)", url)
+        return f"{scheme[0].lower() if scheme else '?'}://… (cannot be read)"
 
 
 def _as_data(attempt: Attempt) -> dict[str, Any]:

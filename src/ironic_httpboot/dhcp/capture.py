@@ -24,7 +24,7 @@ _UDP, _EXTENSIONS = 17, (0, 43, 60)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Datagram:
-    """One UDP datagram. at: seconds since the epoch. vlan: the innermost tag, or None."""
+    """One UDP datagram. at: seconds since the epoch. vlan: the innermost tag, or None. clipped: without its end."""
 
     at: float
     source: IPv4Address | IPv6Address
@@ -33,6 +33,7 @@ class Datagram:
     destination_port: int
     payload: bytes
     vlan: int | None = None
+    clipped: bool = False
 
 
 def read(data: bytes) -> Iterator[Datagram]:
@@ -186,4 +187,5 @@ def _from_udp(
         destination_port=destination_port,
         payload=payload,
         vlan=vlan,
+        clipped=len(segment) < size,
     )

@@ -5,7 +5,7 @@ Knows how questions and offers belong together. Refuses to know how it is shown.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address
 
@@ -27,6 +27,8 @@ from ironic_httpboot.dhcp.message6 import Message6, Relay6
 from ironic_httpboot.errors import MalformedMessage
 
 _DEEPEST_RELAY = 8
+_PORTS4 = {SERVER_PORT4, CLIENT_PORT4}
+_PORTS6 = {SERVER_PORT6, CLIENT_PORT6}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +49,14 @@ class Attempt:
 
 
 @dataclass(slots=True)
+class Gaps:
+    """What a capture lacks. clipped: DHCP messages without their end. cut: why it could not be read on, or empty."""
+
+    clipped: int = 0
+    cut: str = ""
+
+
+@dataclass(slots=True)
 class _Open:
     machine: str
     family: int
@@ -58,15 +68,42 @@ class _Open:
     releases: dict[int, int] = field(default_factory=dict)
 
 
+@dataclass(slots=True)
+class _Attempts:
+    """Those of a capture by machine and transaction. latest: of each DUID, whose later messages name no transaction."""
+
+    by_key: dict[tuple[int, bytes, int], _Open] = field(default_factory=dict)
+    latest: dict[bytes, _Open] = field(default_factory=dict)
+
+
+def whole(datagrams: Iterable[Datagram], gaps: Gaps) -> Iterator[Datagram]:
+    """The datagrams whose end was captured. The others are counted; where a file is cut, what came before counts.
+
+    Raises MalformedMessage where nothing can be read at all.
+    """
+    is_readable = False
+    try:
+        for datagram in datagrams:
+            is_readable = True
+            if not datagram.clipped:
+                yield datagram
+            elif {datagram.source_port, datagram.destination_port} & (_PORTS4 | _PORTS6):
+                gaps.clipped += 1
+    except MalformedMessage as error:
+        if not is_readable:
+            raise
+        gaps.cut = error.message
+
+
 def explain(datagrams: Iterable[Datagram]) -> tuple[Attempt, ...]:
     """The attempts at HTTP boot in a capture, in the order in which they began. What is no DHCP is passed over."""
-    attempts: dict[tuple[int, bytes, int], _Open] = {}
+    attempts = _Attempts()
     for datagram in datagrams:
         ports = {datagram.source_port, datagram.destination_port}
         try:
-            if ports & {SERVER_PORT4, CLIENT_PORT4}:
-                _take4(datagram, attempts)
-            elif ports & {SERVER_PORT6, CLIENT_PORT6}:
+            if ports & _PORTS4:
+                _take4(datagram, attempts.by_key)
+            elif ports & _PORTS6:
                 _take6(datagram, attempts)
         except MalformedMessage:
             continue
@@ -80,7 +117,7 @@ def explain(datagrams: Iterable[Datagram]) -> tuple[Attempt, ...]:
             accepted=each.accepted,
             unanswered_releases=sum(max(count, 0) for count in each.releases.values()),
         )
-        for each in attempts.values()
+        for each in attempts.by_key.values()
     )
 
 
@@ -103,7 +140,9 @@ def _take4(datagram: Datagram, attempts: dict[tuple[int, bytes, int], _Open]) ->
             destination=datagram.destination,
             broadcast=attempts[key].broadcast,
         )
-        attempts[key].offers.setdefault(_without_time(message), offer)
+        # The same offer may reach the machine in one way after it was sent in another, which does not reach it.
+        reaches = b"" if offer.flaw is firmware.Rule.UNICAST else b"reaches"
+        attempts[key].offers.setdefault(reaches + _without_time(message), offer)
 
 
 def _server4(message: Message4, datagram: Datagram) -> str:
@@ -120,22 +159,23 @@ def _without_time(message: Message4) -> bytes:
 _COUNTED = (Option4.LEASE_SECONDS, Option4.RENEWAL_SECONDS, Option4.REBINDING_SECONDS)
 
 
-def _take6(datagram: Datagram, attempts: dict[tuple[int, bytes, int], _Open]) -> None:
+def _take6(datagram: Datagram, attempts: _Attempts) -> None:
     message = _unwrapped(datagram.payload)
     duid = message.get(Option6.CLIENT_ID) or b""
+    key = (6, duid, message.transaction)
     vendor = message.get(Option6.VENDOR_CLASS) or b""
     if message.kind == Kind6.SOLICIT and HTTP_CLIENT in vendor:
         asked = message6.decode_vendor_class(vendor).classes[0].decode("latin-1")
-        attempts.setdefault((6, duid, message.transaction), _Open(duid.hex(), 6, asked, datagram.at))
+        if key not in attempts.by_key:
+            attempts.by_key[key] = attempts.latest[duid] = _Open(duid.hex(), 6, asked, datagram.at)
     elif message.kind in (Kind6.REQUEST, Kind6.RELEASE, Kind6.REPLY):
         # Each has a transaction of its own; it belongs to the machine's last attempt.
-        last = next((each for key, each in reversed(attempts.items()) if key[:2] == (6, duid)), None)
-        if last is not None:
-            _go_on(last, message)
-    elif message.kind == Kind6.ADVERTISE and (6, duid, message.transaction) in attempts:
+        if duid in attempts.latest:
+            _go_on(attempts.latest[duid], message)
+    elif message.kind == Kind6.ADVERTISE and key in attempts.by_key:
         server = (message.get(Option6.SERVER_ID) or b"").hex()
         offer = firmware.assess6(message, server=server, size_bytes=len(datagram.payload))
-        attempts[6, duid, message.transaction].offers.setdefault(server.encode() + datagram.payload, offer)
+        attempts.by_key[key].offers.setdefault(server.encode() + datagram.payload, offer)
 
 
 def _go_on(attempt: _Open, message: Message6) -> None:

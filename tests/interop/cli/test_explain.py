@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from kit.commands import httpboot
 from kit.judges import judge
 
@@ -36,12 +38,50 @@ def test_wireshark_counts_the_same_offers_and_its_pcapng_is_read_as_well(tmp_pat
     assert set(machines.decode().split()) == told
 
 
-def test_what_is_no_capture_or_is_cut_short_is_refused_by_name(tmp_path: Path) -> None:
+def test_what_is_no_capture_or_holds_no_packet_is_refused_by_name(tmp_path: Path) -> None:
     cut = tmp_path / "cut.pcap"
-    cut.write_bytes(CAPTURE.read_bytes()[:-3])
-    assert "cut.pcap: capture: packet at offset" in httpboot("explain", cut, code=2)
+    cut.write_bytes(CAPTURE.read_bytes()[:30])
+    assert "cut.pcap: capture: packet header at offset 24 is cut short" in httpboot("explain", cut, code=2)
     assert "is neither pcap nor pcapng" in httpboot("explain", Path(__file__), code=2)
     assert "read → No such file or directory" in httpboot("explain", tmp_path / "none", code=2)
     empty = tmp_path / "empty.pcap"
     empty.write_bytes(CAPTURE.read_bytes()[:24])
     assert "no machine asked for an HTTP boot" in httpboot("explain", empty)
+
+
+def test_a_capture_that_was_cut_short_is_explained_up_to_there(tmp_path: Path) -> None:
+    cut = tmp_path / "cut.pcap"
+    cut.write_bytes(CAPTURE.read_bytes()[:-3])
+    said = httpboot("explain", cut)
+    assert "warning: capture: packet at offset" in said
+    assert "passed over: it has a URL and no option 60" in said
+    data = json.loads(httpboot("explain", "--json", cut))
+    assert data["attempts"]
+    assert "is cut short" in data["gaps"][0]
+
+
+def test_messages_without_their_end_are_counted(tmp_path: Path) -> None:
+    short = tmp_path / "short.pcap"
+    judge("editcap", "-F", "pcap", "-s", "96", CAPTURE, short)
+    said = httpboot("explain", short)
+    assert "DHCP messages lack their end and are passed over: capture with tcpdump -s 0" in said
+    assert "in what can be read of this capture" in said
+
+
+@pytest.mark.parametrize(
+    ("was", "becomes", "shown"),
+    [
+        (b"http://192.0.2.1:8080/", b"http://a]92.0.2.1:808/", "http://… (cannot be read)"),
+        (b"HTTPClient:Arch:00016:", b"HTTPClient:\x1b[2J\x9b00016:", r"as HTTPClient:\x1b[2J\x9b00016:"),
+    ],
+)
+def test_what_no_machine_should_send_is_shown_and_obeyed_by_no_terminal(
+    was: bytes, becomes: bytes, shown: str, tmp_path: Path
+) -> None:
+    strange = tmp_path / "strange.pcap"
+    strange.write_bytes(CAPTURE.read_bytes().replace(was, becomes))
+    assert len(was) == len(becomes)
+    said = httpboot("explain", strange)
+    assert shown in said
+    assert "\x1b" not in said
+    json.loads(httpboot("explain", "--json", strange))
