@@ -93,8 +93,13 @@ class Bmc:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         session, self._session = self._session, None
-        if session is not None:
-            self._whole(lambda: self._log_out(session, error))
+        try:
+            if session is not None:
+                self._whole(lambda: self._log_out(session, error))
+        finally:
+            # A token of a session that is over would be refused with the next login over this transport.
+            if self._credentials is not None:
+                self._transport.use_nothing()
 
     def _log_out(self, session: str, error: BaseException | None) -> None:
         # A BMC that has just not answered gets a moment, so that its death is reported in time.

@@ -162,6 +162,11 @@ class Transport:
         name, word = (text.encode("utf-8", "surrogateescape") for text in (username, password))
         self._connector.set_http_basic_auth(name, word)
 
+    def use_nothing(self) -> None:
+        """Send neither a token nor a password any longer."""
+        # requests leaves out a header whose value is None.
+        self._connector.set_http_session_auth(None)
+
     def request(
         self,
         method: str,

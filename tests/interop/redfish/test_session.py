@@ -231,6 +231,17 @@ def test_a_session_is_closed_whatever_happens(failure: BaseException) -> None:
     assert (logout.path, logout.headers["x-auth-token"]) == ("/sessions/9", "t0ken")
 
 
+@pytest.mark.parametrize("sessions", [True, False])
+def test_a_transport_that_is_used_again_sends_nothing_of_the_login_before(sessions: bool) -> None:
+    script = logged_in(lambda asked: Say(200, {})) if sessions else without_sessions
+    with ScriptedBmc(script) as bmc, Transport(bmc.url, limits=LIMITS) as transport:
+        for _ in range(2):
+            with Bmc(transport, WHO) as ours:
+                ours.read(PATH)
+    given = [bool({"x-auth-token", "authorization"} & each.headers.keys()) for each in bmc.asked]
+    assert given == ([False, False, True, True] if sessions else [False, True]) * 2
+
+
 def read_of(bmc: ScriptedBmc, then: Script) -> None:
     """Log in, and read when the BMC answers otherwise."""
     with Transport(bmc.url, limits=LIMITS) as transport, Bmc(transport, WHO) as ours:
