@@ -7,13 +7,14 @@ POST, a dropped connection, an ETag that is not taken, a task. Refuses to know w
 from __future__ import annotations
 
 import contextlib
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import NoReturn
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urljoin, urlsplit
 
 from ironic_httpboot.errors import (
     BmcAccessDenied,
@@ -42,6 +43,8 @@ from ironic_httpboot.redfish.resources import (
 )
 from ironic_httpboot.redfish.steps import conditions
 from ironic_httpboot.redfish.transport import Answer, Transport
+
+LOG = logging.getLogger(__name__)
 
 _NO_SESSIONS = (404, 405, 501)
 _CONDITION_FAILED = (412, 428)
@@ -93,8 +96,13 @@ class Bmc:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         session, self._session = self._session, None
-        if session is not None:
-            self._whole(lambda: self._log_out(session, error))
+        try:
+            if session is not None:
+                self._whole(lambda: self._log_out(session, error))
+        finally:
+            # A token of a session that is over would be refused with the next login over this transport.
+            if self._credentials is not None:
+                self._transport.use_nothing()
 
     def log_in_again(self) -> bool:
         """Log in anew after the BMC has ended our session; False where it was none of ours. Raises BmcError."""
@@ -278,6 +286,8 @@ class Bmc:
             raise BmcRefused(
                 came, hint="a job may wait for the next reset: httpboot clear deletes our own; else reset the machine"
             )
+        if answer.status < 400:
+            raise BmcRefused(came, hint=_elsewhere(answer))
         raise (BmcFailed if answer.status >= 500 else BmcRefused)(came)
 
     def _service(self) -> ServiceRoot:
@@ -294,11 +304,23 @@ class Bmc:
                 token = answer.headers.get("x-auth-token")
                 if not token:
                     raise MalformedAnswer(f"{self.name}: POST {root.sessions} → no X-Auth-Token came back")
-                # Its path alone: the token is not for any other host that a Location may name.
-                self._session = _location(answer)
                 self._transport.use_session(token)
+                self._session = _location(answer, root.sessions) or self._only_session(
+                    root.sessions, credentials.username
+                )
                 return
         self._transport.use_password(credentials.username, credentials.password)
+
+    def _only_session(self, sessions: str, username: str) -> str | None:
+        """The session that a BMC does not tell the place of: it can be told only where it has no other."""
+        with contextlib.suppress(BmcError):
+            members = self.read(sessions).members()
+            if len(members) == 1 and self.read(members[0]).body.get("UserName") == username:
+                return members[0]
+        LOG.warning(
+            "%s: POST %s → no Location: the session stays open until the BMC ends it by itself", self.name, sessions
+        )
+        return None
 
     def _resource(self, path: str, answer: Answer) -> Resource:
         self.check("GET", path, answer)
@@ -318,7 +340,7 @@ class Bmc:
         """Where an answer is a task under way (202), wait for its end. Raises BmcRefused where it failed."""
         if answer.status != 202:
             return answer
-        monitor = _location(answer)
+        monitor = _location(answer, path)
         while monitor is not None:
             seen = self.exchange("GET", monitor)
             task = read_task(seen.body)
@@ -334,15 +356,31 @@ class Bmc:
         return answer
 
 
-def _location(answer: Answer) -> str | None:
-    """Where a new session or a task under way can be asked for, as a path of the same BMC."""
+def _elsewhere(answer: Answer) -> str:
+    """What to do about a redirect, with scheme, host and port alone of where it leads."""
+    try:
+        parts = urlsplit(answer.headers.get("location", ""))
+    except ValueError:
+        parts = urlsplit("")
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        return "is this the BMC's address, and does Redfish run on it?"
+    return f"the BMC sends on to {parts.scheme}://{parts.netloc.rpartition('@')[2]}: give that address with --bmc"
+
+
+def _location(answer: Answer, asked: str) -> str | None:
+    """Where a new session or a task under way can be asked for, as a path of the same BMC.
+
+    Its path alone, with one slash: what is sent there has the token, which is not for any other host.
+    """
     where = answer.headers.get("location")
     if not where and isinstance(answer.body, dict):
         where = answer.body.get("@odata.id")
     if not isinstance(where, str) or not where:
         return None
     with contextlib.suppress(ValueError):
-        return urlsplit(where).path or None
+        # With two slashes some write a path, and RFC 3986 reads a host.
+        path = where if where.startswith("//") else urlsplit(urljoin(asked, where)).path
+        return "/" + path.lstrip("/") if path.strip("/") else None
     return None
 
 

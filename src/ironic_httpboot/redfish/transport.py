@@ -7,6 +7,7 @@ neither the password nor a URL's secret is in one, or in sushy's log.
 from __future__ import annotations
 
 import logging
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -33,6 +34,7 @@ _DROPS = (
     "Connection broken",
     "Read timed out",
 )
+_NOTHING_BEHIND = re.compile(r"([a-z]+://)?[\w.-]*(:\d*)?/?")
 _GRACE_SECONDS = 0.25
 """What a socket's own time limit gets, so that a request that it ends is ended in order."""
 _UNREACHABLE_HINT = "check the BMC's address, its network and its power"
@@ -71,32 +73,36 @@ class Answer:
 
 
 def _parsed(url: str) -> tuple[str, str]:
-    """A BMC's address as the connector takes it, and its host. Raises InputError, without what may be a password."""
+    """A BMC's address as the connector takes it, and its host.
+
+    Raises InputError, which repeats scheme, host and port alone: whatever else stands there may be a password.
+    """
     form = "is no URL of the form https://host[:port]"
-    try:
-        parts = urlsplit(url)
-        host, port = parts.hostname, parts.port
-    except ValueError as error:
-        raise InputError(f"BMC address: {form}: {error}") from error
-    if parts.username is not None:
-        where = f"{parts.scheme}://{host}{f':{port}' if port else ''}"
+    hint = "the BMC's own address, with nothing behind it"
+    if "@" in url:
+        # Wherever it stands: a password with a slash or a question mark in it is read as a path or a query.
         raise InputError(
-            f"BMC address {where}: has credentials in it",
+            "BMC address: has credentials in it",
             hint="give --username, and --password-file or the environment",
         )
-    if (
-        parts.scheme not in ("http", "https")
-        or not host
-        or parts.path not in ("", "/")
-        or parts.query
-        or parts.fragment
-    ):
-        raise InputError(f"BMC address {url!r}: {form}", hint="the BMC's own address, with nothing behind it")
+    shown = f" {url!r}" if _NOTHING_BEHIND.fullmatch(url) else ""
+    try:
+        parts = urlsplit(url)
+        # The port is read here, as it may be none.
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        # What Python says quotes the text.
+        raise InputError(f"BMC address{shown}: {form}", hint=hint) from None
+    if parts.scheme not in ("http", "https") or not host:
+        raise InputError(f"BMC address{shown}: {form}", hint=hint)
+    address = f"{parts.scheme}://{parts.netloc}"
+    if parts.path not in ("", "/") or parts.query or parts.fragment:
+        raise InputError(f"BMC address {address}: {form}: something stands behind it", hint=hint)
     try:
         host.encode("idna")
     except UnicodeError as error:
-        raise InputError(f"BMC address {url!r}: {host!r} can be no host's name: {error}") from error
-    return f"{parts.scheme}://{parts.netloc}", host
+        raise InputError(f"BMC address {address}: {host!r} can be no host's name: {error}") from error
+    return address, host
 
 
 class Transport:
@@ -161,6 +167,11 @@ class Transport:
             )
         name, word = (text.encode("utf-8", "surrogateescape") for text in (username, password))
         self._connector.set_http_basic_auth(name, word)
+
+    def use_nothing(self) -> None:
+        """Send neither a token nor a password any longer."""
+        # requests leaves out a header whose value is None.
+        self._connector.set_http_session_auth(None)
 
     def request(
         self,

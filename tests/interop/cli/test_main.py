@@ -60,7 +60,7 @@ def test_with_json_a_wrong_use_is_data_as_well(command: tuple[str, ...], message
         (("emulate", "--state", "/dev/null/x", "--listen", f"{'a' * 80}:80"), "can be no host's name"),
         (("boot", "http://192.0.2.1/x.iso", "--bmc", "http://[::1"), "BMC address: is no URL"),
         (("boot", "http://192.0.2.1/x.iso", "--bmc", "http://a..b"), "'a..b' can be no host's name"),
-        (("boot", "http://192.0.2.1/x.iso", "--bmc", "http://u:s3cr3t@h:81"), "http://h:81: has credentials in it"),
+        (("boot", "http://192.0.2.1/x.iso", "--bmc", "http://u:s3cr3t@h:81"), "BMC address: has credentials in it"),
     ],
 )
 def test_an_address_that_cannot_be_one_is_refused_in_words(command: tuple[str, ...], message: str) -> None:

@@ -232,6 +232,64 @@ def test_a_session_is_closed_whatever_happens(failure: BaseException) -> None:
     assert (logout.path, logout.headers["x-auth-token"]) == ("/sessions/9", "t0ken")
 
 
+@pytest.mark.parametrize(
+    ("location", "members", "closed"),
+    [
+        ("//redfish/v1/S/1", [], ["/redfish/v1/S/1"]),
+        ("https://bmc//192.0.2.9/steal", [], ["/192.0.2.9/steal"]),
+        ("https://bmc:443/S/1?x=1", [], ["/S/1"]),
+        ("sessions/1", [], ["/sessions/1"]),
+        (None, ["/sessions/7"], ["/sessions/7"]),
+        (None, ["/sessions/7", "/sessions/8"], []),
+        (None, ["/of/another"], []),
+        ("http://[bad", [], []),
+    ],
+)
+def test_a_session_is_closed_wherever_it_is_and_one_that_stays_open_is_told(
+    location: str | None, members: list[str], closed: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    listed = Say(200, {"Members": [{"@odata.id": path} for path in members]})
+    whose = {"/sessions/7": WHO.username, "/of/another": "another"}
+    script = logged_in(
+        lambda asked: listed if asked.path == "/sessions" else Say(200, {"UserName": whose.get(asked.path)})
+    )
+
+    def answer(asked: Asked) -> Say:
+        if asked.method == "POST":
+            return Say(201, {}, {"X-Auth-Token": "t0ken", **({"Location": location} if location else {})})
+        return script(asked)
+
+    with ScriptedBmc(answer) as bmc, Transport(bmc.url, limits=LIMITS) as transport, Bmc(transport, WHO) as ours:
+        ours.read(PATH)
+    assert [each.path for each in bmc.said("DELETE")] == closed
+    assert ("the session stays open" in caplog.text) is not bool(closed)
+
+
+@pytest.mark.parametrize(
+    ("location", "hint"),
+    [("https://u:s3cr3t@bmc:8443/redfish/v1/?s3cr3t", "https://bmc:8443: give"), ("/login", "does Redfish run")],
+)
+def test_a_redirect_says_where_it_leads(location: str, hint: str) -> None:
+    with (
+        session(lambda asked: Say(301, None, {"Location": location})) as (ours, _),
+        pytest.raises(BmcRefused, match=f"GET {PATH} → 301") as failure,
+    ):
+        ours.read(PATH)
+    assert hint in str(failure.value.hint)
+    assert "s3cr3t" not in str(failure.value)
+
+
+@pytest.mark.parametrize("sessions", [True, False])
+def test_a_transport_that_is_used_again_sends_nothing_of_the_login_before(sessions: bool) -> None:
+    script = logged_in(lambda asked: Say(200, {})) if sessions else without_sessions
+    with ScriptedBmc(script) as bmc, Transport(bmc.url, limits=LIMITS) as transport:
+        for _ in range(2):
+            with Bmc(transport, WHO) as ours:
+                ours.read(PATH)
+    given = [bool({"x-auth-token", "authorization"} & each.headers.keys()) for each in bmc.asked]
+    assert given == ([False, False, True, True] if sessions else [False, True]) * 2
+
+
 def read_of(bmc: ScriptedBmc, then: Script) -> None:
     """Log in, and read when the BMC answers otherwise."""
     with Transport(bmc.url, limits=LIMITS) as transport, Bmc(transport, WHO) as ours:

@@ -88,6 +88,29 @@ def test_an_address_with_more_behind_it_is_refused(behind: str) -> None:
         Transport(f"https://bmc7{behind}")
 
 
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://bmc/x@y:s3cr3t",
+        "https://bmc/?token=s3cr3t",
+        "https://bmc/#s3cr3t",
+        "https://bmc/s3cr3t",
+        "https://admin:s3cr3t/et@bmc",
+        "https://admin:s3cr3t?et@bmc",
+        "https://admin:s3cr3t@bmc",
+        "https://admin:s3cr3t/",
+        "admin:s3cr3t@bmc",
+        "https://[bmc/s3cr3t",
+        "ftp://bmc/s3cr3t",
+    ],
+)
+def test_what_may_be_a_secret_in_an_address_is_not_repeated(address: str) -> None:
+    with pytest.raises(InputError) as failure:
+        Transport(address)
+    assert "s3cr3t" not in str(failure.value)
+    assert failure.value.hint
+
+
 async def test_https_to_a_bmc_that_speaks_http_is_told_so(tmp_path: Path) -> None:
     async with Emulator(Settings(machines=[machine("node-1")], state=tmp_path, port=0), install=Relay) as emulator:
         with pytest.raises(BmcTlsError) as failure:
