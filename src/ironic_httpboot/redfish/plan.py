@@ -7,7 +7,7 @@ Refuses to know sockets, and vendors by name; the steps are values, so that they
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from ironic_httpboot.errors import BmcRefused
 from ironic_httpboot.model import BootUrl
@@ -85,17 +85,17 @@ def clear(capability: Capability, job: str | None = None) -> tuple[Step, ...]:
 
 
 def _undo_job(settings: BiosSettings, bios: BiosUrl, job: str) -> list[Step]:
-    """Without the job no attribute changes; what had been changed by an earlier one is taken back after it."""
+    """Without the job no attribute changes: what stands is what the machine had before, its owner's for all we know."""
     more = [name for name in settings.waiting if name not in bios.names]
     if more:
         raise BmcRefused(
             f"{settings.path}: Attributes/{', '.join(more)} wait in one job with those of a URL: {job}",
             hint="reset the machine and ask again; or delete that job, and with it all that waits",
         )
-    left = _differing(replace(settings, attributes=settings.standing), bios.undo)
+    # Nothing is pending then; some settings objects show no attribute that is not, others each as it stands.
     emptied: dict[str, Value] = {name: "" for name in bios.signs if bios.undo.get(name) == ""}
-    steps: list[Step] = [Delete(path=job), Expect(path=settings.path, part=ATTRIBUTES, values=emptied)]
-    return steps if not left.keys() & bios.signs else [Delete(path=job), *_undo_bios(settings, left, bios)]
+    stands = {name: (settings.standing[name],) for name in emptied if name in settings.standing}
+    return [Delete(path=job), Expect(path=settings.path, part=ATTRIBUTES, values=emptied, instead=stands)]
 
 
 def _undone(capability: Capability) -> dict[str, Value]:
