@@ -7,7 +7,7 @@ Refuses to know sockets, and vendors by name; the steps are values, so that they
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ironic_httpboot.errors import BmcRefused
 from ironic_httpboot.model import BootUrl
@@ -55,11 +55,14 @@ def plan(capability: Capability, url: BootUrl, *, persistent: bool = False, rese
 
 
 def undo(capability: Capability) -> tuple[Step, ...]:
-    """The steps that take back a boot of any URL, whatever the BMC holds now."""
+    """The steps that take back a boot of any URL once it was booted, whatever the BMC holds now.
+
+    Without ETags: those that are known now are not those that the resources have after the change.
+    """
     steps = list(_change(capability, _undone(capability)))
     if capability.bios is not None and capability.quirk.bios is not None:
         steps += _undo_bios(capability.bios, capability.quirk.bios.undo, capability.quirk.bios)
-    return tuple(steps)
+    return tuple(replace(step, etag=None) if isinstance(step, Patch) else step for step in steps)
 
 
 def clear(capability: Capability, job: str | None = None) -> tuple[Step, ...]:

@@ -200,6 +200,12 @@ def test_what_takes_it_back(name: str, changes: dict[str, Any], body: dict[str, 
     assert sent(undo(capability(name, **changes))) == [expected]
 
 
+def test_what_takes_it_back_is_not_bound_to_what_was_there_before() -> None:
+    steps = plan(capability("dell", place=Place.BIOS, bios=bios(**DELL)), URL).undo
+    assert [step.etag for step in steps if isinstance(step, Patch)] == [None] * 3
+    assert [as_data(step).get("if_match") for step in undo(capability())] == [None, None]
+
+
 def test_bios_attributes_are_emptied_before_the_device_is_disabled() -> None:
     left = bios(HttpDev1EnDis="Enabled", HttpDev1Uri=URL.text, HttpDev1TlsMode="None")
     steps = clear(capability("dell", place=Place.BIOS, bios=left, boot={"BootSourceOverrideEnabled": "Disabled"}))
