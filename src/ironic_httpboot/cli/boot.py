@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -40,6 +41,9 @@ def boot(
     events: Annotated[
         Path | None, typer.Option(help="Where `httpboot serve --json` writes: shows head and get.", metavar="FILE")
     ] = None,
+    events_of: Annotated[
+        str | None, typer.Option(help="Whose requests count: its name in the server, or address.", metavar="MACHINE")
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Read, and show what would be sent; change nothing.")
     ] = False,
@@ -52,7 +56,9 @@ def boot(
     Example: httpboot boot http://192.0.2.1:8080/images/rescue.iso --bmc https://bmc7 --username admin
     """
     target = BootUrl.parse(url)
-    until = _until(wait, wait_seconds, events, target, no_reset=no_reset)
+    until = _until(wait, wait_seconds, no_reset=no_reset)
+    if until is not None and events is not None:
+        until = _heard(until, events, target, events_of)
     for concern in target.concerns():
         output.err.print(f"[yellow]warning:[/yellow] {target.redacted}: {concern}")
     with reach.transport(bmc, ca=bmc_ca, insecure=insecure, timeout=timeout, patience=patience) as transport:
@@ -76,7 +82,7 @@ def boot(
         output.out.print(f"{report.bmc}, system {report.system}: {done} {target.redacted}", markup=False)
 
 
-def _until(wait: str | None, seconds: float, events: Path | None, target: BootUrl, *, no_reset: bool) -> Until | None:
+def _until(wait: str | None, seconds: float, *, no_reset: bool) -> Until | None:
     """What to wait for. Raises InputError."""
     if wait is None:
         return None
@@ -85,6 +91,10 @@ def _until(wait: str | None, seconds: float, events: Path | None, target: BootUr
         raise InputError(f"--wait {wait}: is no stage to wait for", hint=f"there are {', '.join(_STAGES)}")
     if no_reset:
         raise InputError("--wait and --no-reset: only one of them makes sense")
-    return Until(
-        stage=stage, seconds=seconds, events=ServerLog(events, target.text.rpartition("/")[2]) if events else None
-    )
+    return Until(stage=stage, seconds=seconds)
+
+
+def _heard(until: Until, events: Path, target: BootUrl, of: str | None) -> Until:
+    """The same wait, with an artifact server's events. Raises InputError."""
+    alone = until.stage in (Stage.HEAD, Stage.GET)
+    return replace(until, events=ServerLog(events, target, of=of, alone=alone))

@@ -17,6 +17,8 @@ from ironic_httpboot.errors import HostError
 
 _NAME = "cd.iso"
 _CHUNK_BYTES = 1 << 20
+_MAGIC, _MAGIC_AT = b"CD001", 32769
+"""What every ISO 9660 image holds, and where (ECMA-119 §8.1.2)."""
 _TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=30)
 
 
@@ -27,6 +29,7 @@ async def fetch(image: str, folder: Path) -> Path:
         found = Path(unquote(parts.path))
         if not found.is_file() or not os.access(found, os.R_OK):
             raise HostError(f"{found}: looked for as image → not there, or not to be read")
+        _demand_cd(found)
         return found
     where = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}/…"
     partial = folder / f"{_NAME}.part"
@@ -49,6 +52,14 @@ async def fetch(image: str, folder: Path) -> Path:
     finally:
         partial.unlink(missing_ok=True)
     return folder / _NAME
+
+
+def _demand_cd(image: Path) -> None:
+    """Raise HostError where a file of this host is no CD image: whoever asks the BMC is not to read any other file."""
+    with image.open("rb") as stream:
+        stream.seek(_MAGIC_AT)
+        if stream.read(len(_MAGIC)) != _MAGIC:
+            raise HostError(f"{image}: looked for as image → is no CD image (ISO 9660)")
 
 
 def clear(folder: Path, *, keep: str = "") -> None:

@@ -112,11 +112,17 @@ def _name(medium: Medium) -> str:
 
 def _image(system: SystemState, value: object) -> str:
     schemes = system.personality.media_schemes
-    scheme = urlsplit(value).scheme if isinstance(value, str) else ""
-    if not isinstance(value, str) or not value.isprintable() or scheme not in schemes:
+    if not isinstance(value, str) or not value.isprintable() or _scheme(value) not in schemes:
         said = value if isinstance(value, str) else repr(value)
         raise Refusal(400, "ActionParameterValueFormatError", said, "Image", _INSERT, related=["#/Image"])
     return value
+
+
+def _scheme(image: str) -> str:
+    try:
+        return urlsplit(image).scheme
+    except ValueError:
+        return ""
 
 
 def _effect(call: Call, effect: InsertMedium | EjectMedium) -> Outcome:

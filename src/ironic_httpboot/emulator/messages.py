@@ -59,6 +59,13 @@ _ROWS = {
         _CORRECT_BODY,
         "Critical",
     ),
+    "InsufficientPrivilege": _Row(
+        "There are insufficient privileges for the account or credentials associated with the current session to"
+        " perform the requested operation.",
+        "Either abandon the operation or change the associated access rights and resubmit the request if the operation"
+        " failed.",
+        "Critical",
+    ),
     "NoValidSession": _Row(
         "There is no valid session established with the implementation.",
         "Establish a session before attempting any operations.",

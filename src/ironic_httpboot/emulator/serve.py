@@ -217,6 +217,11 @@ class Emulator:
         return web.Response(status=answer.status, headers=headers, body=body)
 
     async def _decide(self, request: web.BaseRequest) -> Outcome:
+        origin = request.headers.get("Origin")
+        if origin is not None and origin.partition("://")[2] != request.headers.get("Host"):
+            # A page of another site, in the browser of somebody who runs this without a password.
+            body = error_body("InsufficientPrivilege", said="The request comes from a page of another site.")
+            return Outcome(state=self._state, answer=Answer(status=403, body=body))
         try:
             asked = await _read(request)
         except (ValueError, web.RequestPayloadError) as error:

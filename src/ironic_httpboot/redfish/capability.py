@@ -6,7 +6,7 @@ sockets; whoever asks is an argument.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Protocol
 
@@ -118,11 +118,15 @@ def examine(bmc: Reader, system: System, *, whole: bool = False) -> Capability:
     bios = _bios(bmc, system, quirk)
     if bios is not None:
         return Capability(system=system, quirk=quirk, place=Place.BIOS, override=plain, bios=bios, concerns=concerns)
-    if URI in system.boot and URI in quirk.sends and not quirk.settings_only:
-        return Capability(system=system, quirk=quirk, place=Place.SYSTEM, override=plain, concerns=concerns)
-    settings = _override_of_settings(bmc, system, quirk) if URI in quirk.sends else None
+    # What a BMC shows goes before what its kind is known for: firmware is updated, and makers sell several kinds.
+    showing = quirk if URI in quirk.sends else replace(quirk, sends=(*quirk.sends, URI))
+    if URI in system.boot and not quirk.settings_only:
+        return Capability(system=system, quirk=showing, place=Place.SYSTEM, override=plain, concerns=concerns)
+    settings = _override_of_settings(bmc, system, quirk)
     if settings is not None:
-        return Capability(system=system, quirk=quirk, place=Place.SETTINGS, override=settings, concerns=concerns)
+        return Capability(system=system, quirk=showing, place=Place.SETTINGS, override=settings, concerns=concerns)
+    if URI in system.boot:
+        return Capability(system=system, quirk=showing, place=Place.SYSTEM, override=plain, concerns=concerns)
     place = Place.DHCP if plain.targets is not None and "UefiHttp" in plain.targets else Place.NOWHERE
     return Capability(system=system, quirk=quirk, place=place, override=plain, concerns=concerns)
 

@@ -55,11 +55,14 @@ def plan(capability: Capability, url: BootUrl, *, persistent: bool = False, rese
 
 
 def undo(capability: Capability) -> tuple[Step, ...]:
-    """The steps that take back a boot of any URL, whatever the BMC holds now."""
+    """The steps that take back a boot of any URL once it was booted, whatever the BMC holds now.
+
+    Without ETags: those that are known now are not those that the resources have after the change.
+    """
     steps = list(_change(capability, _undone(capability)))
     if capability.bios is not None and capability.quirk.bios is not None:
         steps += _undo_bios(capability.bios, capability.quirk.bios.undo, capability.quirk.bios)
-    return tuple(steps)
+    return tuple(replace(step, etag=None) if isinstance(step, Patch) else step for step in steps)
 
 
 def clear(capability: Capability, job: str | None = None) -> tuple[Step, ...]:
@@ -85,17 +88,17 @@ def clear(capability: Capability, job: str | None = None) -> tuple[Step, ...]:
 
 
 def _undo_job(settings: BiosSettings, bios: BiosUrl, job: str) -> list[Step]:
-    """Without the job no attribute changes; what had been changed by an earlier one is taken back after it."""
+    """Without the job no attribute changes: what stands is what the machine had before, its owner's for all we know."""
     more = [name for name in settings.waiting if name not in bios.names]
     if more:
         raise BmcRefused(
             f"{settings.path}: Attributes/{', '.join(more)} wait in one job with those of a URL: {job}",
             hint="reset the machine and ask again; or delete that job, and with it all that waits",
         )
-    left = _differing(replace(settings, attributes=settings.standing), bios.undo)
+    # Nothing is pending then; some settings objects show no attribute that is not, others each as it stands.
     emptied: dict[str, Value] = {name: "" for name in bios.signs if bios.undo.get(name) == ""}
-    steps: list[Step] = [Delete(path=job), Expect(path=settings.path, part=ATTRIBUTES, values=emptied)]
-    return steps if not left.keys() & bios.signs else [Delete(path=job), *_undo_bios(settings, left, bios)]
+    stands = {name: (settings.standing[name],) for name in emptied if name in settings.standing}
+    return [Delete(path=job), Expect(path=settings.path, part=ATTRIBUTES, values=emptied, instead=stands)]
 
 
 def _undone(capability: Capability) -> dict[str, Value]:

@@ -59,7 +59,7 @@ class Expect:
     path: str
     part: str
     values: Mapping[str, Value] = field(repr=False)
-    instead: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    instead: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

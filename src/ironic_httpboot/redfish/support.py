@@ -21,6 +21,8 @@ _AFTERWORD = """
 ## What holds for all of them
 
 - What is not listed (AllowableValues) is tried: absence is unknown, not unsupported.
+- Where a BMC lacks its kind's own place for the URL, and its system or settings object shows `HttpBootUri`, the URL
+  goes there.
 - Everything goes in one PATCH, with If-Match from the very resource that is changed. An ETag that is not taken is read
   anew, then made strong, then left out.
 - A 2xx proves nothing: the resource is read again and compared, and the machine is reset only if it shows what was

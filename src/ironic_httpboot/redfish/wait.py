@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from ironic_httpboot.errors import BmcAccessDenied, BmcError, BmcRefused, BootFailed, InputError
-from ironic_httpboot.events import Event, Reached, Sink, Stage, stage_of
+from ironic_httpboot.events import Event, Reached, Sink, Stage, Transfer, stage_of
 from ironic_httpboot.redfish.resources import Progress, System, read_system
 from ironic_httpboot.redfish.session import Bmc
 
@@ -79,7 +79,7 @@ def wait(bmc: Bmc, system: System, until: Until, on_event: Sink, clock: Callable
     while True:
         now, trouble = _look(bmc, system.path)
         heard = until.events() if until.events is not None else ()
-        shown = [(stage_of(event), "the artifact server saw it") for event in heard]
+        shown = [(stage_of(event), _seen_by_server(event)) for event in heard]
         if now is not None:
             state = now.progress.state if now.progress else "missing"
             shown.append((follower.see(now.progress), f"BootProgress is {state}"))
@@ -102,6 +102,12 @@ def wait(bmc: Bmc, system: System, until: Until, on_event: Sink, clock: Callable
                 hint="look at the machine's console; “lease” and “GET” are the usual places to stop",
             )
         time.sleep(min(until.look_seconds, max(0.05, last - time.monotonic())))
+
+
+def _seen_by_server(event: Event) -> str:
+    """Who it was, too: a file may be another machine's as well."""
+    who = event.machine or event.peer if isinstance(event, Transfer) else event.machine
+    return f"the artifact server saw it, of {who}" if who else "the artifact server saw it"
 
 
 def _look(bmc: Bmc, path: str) -> tuple[System | None, BmcError | None]:

@@ -36,7 +36,11 @@ async def test_an_image_is_fetched_whole_or_not_at_all(tmp_path: Path) -> None:
 
 async def test_a_local_image_is_taken_where_it_lies(tmp_path: Path) -> None:
     image = tmp_path / "my image.iso"
-    image.write_bytes(b"image")
+    image.write_bytes(bytes(32769) + b"CD001")
     assert await drive.fetch(image.as_uri(), tmp_path) == image
+    other = tmp_path / "passwords"
+    other.write_text("root:" * 9000)
+    with pytest.raises(HostError, match=r"passwords: .* is no CD image"):
+        await drive.fetch(other.as_uri(), tmp_path)
     with pytest.raises(HostError, match="not there"):
         await drive.fetch("file:///nowhere/x.iso", tmp_path)

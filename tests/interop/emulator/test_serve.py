@@ -52,6 +52,14 @@ async def test_a_head_has_the_headers_of_a_get(emulator: Emulator) -> None:
     ]
 
 
+async def test_no_page_of_another_site_speaks_to_it(emulator: Emulator) -> None:
+    system = f"{emulator.url}/redfish/v1/Systems/node-1"
+    change = ("-X", "PATCH", "--data-binary", '{"Boot": {"BootSourceOverrideEnabled": "Once"}}', "-w%{http_code}")
+    assert "403" in await curl(*change, "-H", "Origin: http://elsewhere.example", system)
+    assert emulator.hardware("node-1").state.override == Override()
+    assert "403" not in await curl("-w%{http_code}", "-H", f"Origin: {emulator.url}", system)
+
+
 @pytest.mark.parametrize(
     "body",
     [

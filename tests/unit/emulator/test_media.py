@@ -23,6 +23,7 @@ def test_the_drive_is_below_system_and_manager(owner: str) -> None:
     [
         ("standard", {}, "ActionParameterMissing"),
         ("standard", {"Image": "ftp://h/x.iso"}, "ActionParameterValueFormatError"),
+        ("standard", {"Image": "http://[::1"}, "ActionParameterValueFormatError"),
         ("standard", {"Image": 7}, "ActionParameterValueFormatError"),
         ("standard", {"Image": "http://h/x.iso", "WriteProtected": False}, "ActionParameterValueNotInList"),
         ("standard", {"Image": "http://h/x.iso", "Color": 1}, "ActionParameterNotSupported"),

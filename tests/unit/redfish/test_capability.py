@@ -15,6 +15,7 @@ from ironic_httpboot.model import BootUrl
 from ironic_httpboot.redfish import plan as plans
 from ironic_httpboot.redfish.capability import Capability, Place, examine, find_job
 from ironic_httpboot.redfish.resources import read_system
+from ironic_httpboot.redfish.steps import Patch
 from kit.recorded import NAMES, Recorded, recorded
 
 
@@ -65,6 +66,17 @@ def test_missing_lists_are_unknown() -> None:
 def test_where_there_is_no_link_the_rows_own_name_is_tried() -> None:
     found, bmc = look("ami-sd", settings=None)
     assert found.override.path == f"{bmc.system}/SD"
+
+
+@pytest.mark.parametrize("maker", ["ASRockRack", "HPE", "Dell Inc.", "Nokia", "Lenovo"])
+def test_what_a_system_shows_goes_before_what_its_maker_is_known_for(maker: str) -> None:
+    found, bmc = look("standard", manufacturer=maker)
+    assert (found.place, found.override.path, found.boots_urls) == (Place.SYSTEM, bmc.system, True)
+    url = BootUrl.parse("http://192.0.2.1/x.iso")
+    patch = plans.plan(found, url).steps[0]
+    assert isinstance(patch, Patch)
+    assert patch.values["HttpBootUri"] == url.text
+    assert len(bmc.asked) <= 2, bmc.asked
 
 
 def test_a_bmc_that_offers_http_and_takes_no_url_leaves_it_to_dhcp() -> None:

@@ -200,6 +200,12 @@ def test_what_takes_it_back(name: str, changes: dict[str, Any], body: dict[str, 
     assert sent(undo(capability(name, **changes))) == [expected]
 
 
+def test_what_takes_it_back_is_not_bound_to_what_was_there_before() -> None:
+    steps = plan(capability("dell", place=Place.BIOS, bios=bios(**DELL)), URL).undo
+    assert [step.etag for step in steps if isinstance(step, Patch)] == [None] * 3
+    assert [as_data(step).get("if_match") for step in undo(capability())] == [None, None]
+
+
 def test_bios_attributes_are_emptied_before_the_device_is_disabled() -> None:
     left = bios(HttpDev1EnDis="Enabled", HttpDev1Uri=URL.text, HttpDev1TlsMode="None")
     steps = clear(capability("dell", place=Place.BIOS, bios=left, boot={"BootSourceOverrideEnabled": "Disabled"}))
@@ -228,11 +234,15 @@ def test_a_job_that_waits_is_deleted_and_its_url_is_gone() -> None:
     )
 
 
-def test_what_stands_from_the_boot_before_is_taken_back_after_the_job() -> None:
-    standing = {**WAITS, "HttpDev1Uri": "http://a.example/old.iso"}
-    steps = clear(waiting(standing), JOB)
-    assert steps[0] == Delete(path=JOB)
-    assert sent(steps) == [{"HttpDev1Uri": "", "HttpDev1TlsMode": "OneWay"}, {"HttpDev1EnDis": "Disabled"}]
+@pytest.mark.parametrize("shown", [{}, {"HttpDev1Uri": "http://a.example/own.iso"}])
+def test_with_its_job_a_boot_is_gone_and_what_the_owner_had_stands(shown: dict[str, str]) -> None:
+    standing = {**WAITS, "HttpDev1Uri": "http://a.example/own.iso"}
+    deleted, expect = clear(waiting(standing), JOB)
+    assert deleted == Delete(path=JOB)
+    assert isinstance(expect, Expect)
+    assert differences(expect, shown) == []
+    assert differences(expect, {"HttpDev1Uri": URL.text}) == ["HttpDev1Uri still holds a URL"]
+    assert "own.iso" not in repr(expect)
 
 
 def test_a_job_that_changes_more_is_its_owners() -> None:
