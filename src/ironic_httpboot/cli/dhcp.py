@@ -8,6 +8,7 @@ import ipaddress
 import os
 import pwd
 import signal
+from contextlib import suppress
 from pathlib import Path
 
 from ironic_httpboot import config
@@ -36,6 +37,7 @@ class DhcpService:
         self._server: DhcpServer | None = None
         self._folder: MachineFolder | None = None
         self._watching: asyncio.Task[None] | None = None
+        self._wanted = asyncio.Event()
 
     async def start(self, http_port: int | None) -> None:
         """Compose what must be composed, listen, and become the user that is to go on. Raises HttpBootError."""
@@ -45,7 +47,7 @@ class DhcpService:
             return
         table = file.dhcp
         # Before anyone can know that we run: a SIGHUP that nobody handles ends the process.
-        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._reload)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._wanted.set)
         user = privileges.find(table.user) if table.user else None
         if table.machines is not None:
             self._folder = MachineFolder(table.machines)
@@ -58,11 +60,13 @@ class DhcpService:
                     '  hint: set http.listen, such as ":8080"',
                     markup=False,
                 )
+        # In a thread as later on: what Python loads for threads, the user may not be able to read.
+        policy = await asyncio.to_thread(self._policy, file)
         server = DhcpServer(
             Settings(
                 interfaces=table.interfaces,
                 families=table.families,
-                policy=self._policy(file),
+                policy=policy,
                 lease_file=table.lease_file,
             ),
             self._on_event,
@@ -71,8 +75,7 @@ class DhcpService:
         self._server = server
         if user is not None:
             self._hand_to(user, file, server)
-        if self._folder is not None:
-            self._watching = asyncio.create_task(self._watch(self._folder))
+        self._watching = asyncio.create_task(self._watch())
         output.err.print(f"answering DHCP as {table.mode} on {', '.join(server.listening)}", markup=False)
         del file
         # What is known now stays: the collector need not look at it again and again while questions come in.
@@ -111,25 +114,38 @@ class DhcpService:
         if self._server is not None:
             await self._server.stop()
 
-    async def _watch(self, folder: MachineFolder) -> None:
+    async def _watch(self) -> None:
+        """Reload when told to or when a machine file has changed, one reload at a time."""
         while True:
-            await asyncio.sleep(_LOOK_SECONDS)
-            if folder.changed():
-                self._reload()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._wanted.wait(), _LOOK_SECONDS if self._folder is not None else None)
+            told = self._wanted.is_set()
+            self._wanted.clear()
+            changed = self._folder is not None and await asyncio.to_thread(self._folder.changed)
+            if told or changed:
+                await self._reload()
 
-    def _reload(self) -> None:
+    async def _reload(self) -> None:
         """Read the file again. What is wrong with it is said, and then all stays as it was."""
         if self._path is None or self._server is None:
             return
         try:
-            file = config.read(self._path, config.ServeFile)
-            if file.dhcp is None:
-                raise BadConfig(f"{self._path}: has no [dhcp] any more", hint="stop the server instead")
-            self._server.reload(self._policy(file))
+            # In a thread: a hundred thousand machines or a large ramdisk take seconds, and firmware waits no longer.
+            policy, machines = await asyncio.to_thread(self._read_again, self._path)
+            self._server.reload(policy)
+            if self._images is not None:
+                self._images.keep(machines)
         except HttpBootError as error:
             output.err.print(f"not reloaded: {error}", markup=False)
             return
         output.err.print("reloaded: machines, networks and URLs; other settings take a restart", markup=False)
+
+    def _read_again(self, path: Path) -> tuple[Policy, tuple[config.BootedMachineTable, ...]]:
+        """What to answer by from now on, and the file's own machines."""
+        file = config.read(path, config.ServeFile)
+        if file.dhcp is None:
+            raise BadConfig(f"{path}: has no [dhcp] any more", hint="stop the server instead")
+        return self._policy(file), file.machine
 
     def _policy(self, file: config.ServeFile) -> Policy:
         if file.dhcp is None:

@@ -117,8 +117,6 @@ def policy_of(file: config.ServeFile, table: config.DhcpTable, images: Images | 
     """What the server answers by. images: where one must be composed. Raises BadConfig, BadRecipe, HostError."""
     default = Boot(url=table.url, loaders=table.loaders, script=table.script)
     machines = Machines((_machine(each, default, images) for each in file.machine), default=default)
-    if images is not None:
-        images.keep(file.machine)
     if table.mode == "server" and not file.subnet:
         raise BadConfig("dhcp.mode: is server, but there is no [[subnet]]", hint="add one with network and ranges")
     return Policy(

@@ -41,7 +41,6 @@ def test_each_piece_is_published_and_withdrawn_with_its_machine(
     payload: str, loader: str, names: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = read(tmp_path, payload)
-    assert file.dhcp is not None
     monkeypatch.setattr(config, "made_folder", lambda: tmp_path / "made")
     images = Images(Store(tmp_path / "store"), 8080, "192.0.2.1")
     boot = images.boot_of(file.machine[0])
@@ -51,7 +50,7 @@ def test_each_piece_is_published_and_withdrawn_with_its_machine(
     assert (boot.script is not None) is (payload == "ipxe")
     assert images.boot_of(file.machine[0]) == boot, "it is published once"
     assert len(list((tmp_path / "store").iterdir())) == names
-    policy_of(file.model_copy(update={"machine": ()}), file.dhcp, images)
+    images.keep(())
     assert list((tmp_path / "store").iterdir()) == []
 
 

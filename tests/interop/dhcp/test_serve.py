@@ -337,6 +337,22 @@ def test_images_that_no_machine_reaches_are_warned_of(tmp_path: Path, monkeypatc
         assert "which no machine reaches" not in server.printed
 
 
+def test_machines_are_answered_while_the_file_is_read_again(tmp_path: Path) -> None:
+    with network(tmp_path) as (_, client, server):
+        client.address("eth0", "192.0.2.50/24")
+        file = tmp_path / "httpboot.toml"
+        text = file.read_text().replace("first.iso", "second.iso")
+        file.unlink()
+        os.mkfifo(file)
+        server.signal(signal.SIGHUP)
+        with file.open("w") as slow:  # from here the server reads, until this is closed
+            send(client, SERVER4, 67, encode(question4()))
+            server.until("OFFER: address")
+            assert "reloaded" not in server.printed
+            slow.write(text)
+        server.until("^reloaded")
+
+
 def test_what_the_user_cannot_read_is_named_at_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     open_to_everybody(tmp_path)
     more = with_kernel(tmp_path, monkeypatch)
