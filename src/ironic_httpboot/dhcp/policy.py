@@ -131,11 +131,6 @@ class Subnet:
         """Whether an address belongs to it."""
         return address.version == self.network.version and address in self.network
 
-    def leases(self, address: Address) -> bool:
-        """Whether an address stands in one of its ranges."""
-        number = int(address)
-        return any(first <= number <= last for first, last in self.numbers)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
