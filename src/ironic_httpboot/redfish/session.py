@@ -108,8 +108,9 @@ class Bmc:
         """Log in anew after the BMC has ended our session; False where it was none of ours. Raises BmcError."""
         if self._credentials is None:
             return False
-        root, who = self._service(), self._credentials
         self._session = None
+        self._transport.use_nothing()  # some BMCs refuse a login that comes with a token they do not know
+        root, who = self._service(), self._credentials
         self._whole(lambda: self._log_in(root, who))
         return True
 
