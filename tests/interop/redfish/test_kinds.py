@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import re
 import time
+from functools import partial
 from typing import Any
 
 import pytest
@@ -373,14 +374,28 @@ def test_by_default_a_dead_bmc_is_reported_within_fifteen_seconds() -> None:
 _NAMES = [
     *("Boot", "Systems", "@odata.id", "Bios", "Attributes", "Members", "PowerState", "HttpBootUri", "Actions", "error"),
     *("target", "#ComputerSystem.Reset", "@Redfish.Settings", "SettingsObject", "Oem", "Dell", "Manufacturer"),
+    *("BootSourceOverrideTarget@Redfish.AllowableValues", "ResetType@Redfish.AllowableValues", "TaskState", "Messages"),
+    *("BootSourceOverrideEnabled", "BootProgress", "LastState", "JobState", "Members@odata.nextLink", "Certificates"),
 ]
-_VALUES = st.none() | st.booleans() | st.integers(0, 9) | st.sampled_from(["/a", "On", "Off", "HPE", "http://[", ""])
+_VALUES = (
+    st.none()
+    | st.booleans()
+    | st.integers(0, 9)
+    | st.sampled_from(["/a", "On", "Off", "HPE", "http://[", "", "Running", "Completed", "Exception", "Once"])
+)
 _JSON = st.recursive(
     _VALUES,
     lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from(_NAMES), inner, max_size=5),
     max_leaves=15,
 )
-_ANSWERS = st.lists(st.tuples(st.sampled_from([200, 200, 200, 204, 302, 400, 404, 412, 500]), _JSON), max_size=8)
+_HEADERS = st.dictionaries(
+    st.sampled_from(["Location", "Retry-After", "ETag", "X-Auth-Token"]),
+    st.sampled_from(["/a", "//a/b", "http://[", "0", "-1", "nan", "Wed, 21 Oct 2015 07:28:00 GMT", 'W/"x"', ""]),
+    max_size=3,
+)
+_STATUSES = st.sampled_from([200, 200, 200, 201, 202, 204, 302, 400, 401, 404, 409, 412, 500, 503])
+_ANSWERS = st.lists(st.builds(Say, _STATUSES, _JSON, _HEADERS), max_size=8)
+_WHO = st.none() | st.just(Credentials(username="op", password="correct horse"))
 
 
 _ATTRIBUTE = re.compile(
@@ -393,22 +408,22 @@ FUZZED = Limits(connect_seconds=1, answer_seconds=1, patience_seconds=0, firmwar
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(_ANSWERS, st.sampled_from(["standard", "dell", "hpe", "ami-sd", "supermicro"]), st.integers(0, 6))
+@given(_ANSWERS, st.sampled_from(["standard", "dell", "hpe", "ami-sd", "supermicro"]), st.integers(0, 6), _WHO)
 def test_whatever_a_bmc_says_only_our_own_errors_come_out_and_name_resource_and_attribute(
-    answers: list[tuple[int, Any]], name: str, good: int
+    answers: list[Say], name: str, good: int, who: Credentials | None
 ) -> None:
     obliging, left = Obliging(name), list(answers)
 
     def answer(asked: Asked) -> Say:
         if len(bmc.asked) <= good or not left:
             return obliging(asked)
-        return Say(*left.pop(0))
+        return left.pop(0)
 
     with ScriptedBmc(answer) as bmc:
-        for ask in (probe, clear, lambda transport: boot(transport, URL)):
+        for ask in (probe, clear, partial(boot, url=URL)):
             try:
                 with Transport(bmc.url, limits=FUZZED) as transport:
-                    ask(transport)
+                    ask(transport, credentials=who)
             except HttpBootError as error:
                 assert re.search(r" /\S|^/\S", error.message), error.message
                 assert _ATTRIBUTE.search(error.message) or _READING.search(error.message), error.message
