@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import re
 import time
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -428,3 +429,27 @@ def test_whatever_a_bmc_says_only_our_own_errors_come_out_and_name_resource_and_
                 assert re.search(r" /\S|^/\S", error.message), error.message
                 assert _ATTRIBUTE.search(error.message) or _READING.search(error.message), error.message
                 assert "s3cr3t" not in str(error)
+
+
+_TASK = st.fixed_dictionaries(
+    {}, optional={"TaskState": _VALUES, "Messages": _JSON, "PercentComplete": _VALUES, "Id": _VALUES, "error": _JSON}
+)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(st.builds(Say, _STATUSES, _TASK | _JSON, _HEADERS), min_size=1, max_size=3))
+def test_whatever_a_task_says_only_our_own_errors_come_out(tasks: list[Say]) -> None:
+    obliging, left = Obliging("standard"), list(tasks)
+
+    def answer(asked: Asked) -> Say:
+        if asked.path == "/tasks/1":
+            return left.pop(0) if left else Say(200, {"TaskState": "Completed"})
+        obliged = obliging(asked)
+        return obliged if asked.method == "GET" else Say(202, {}, {"Location": "/tasks/1"})
+
+    with ScriptedBmc(answer) as bmc, Transport(bmc.url, limits=replace(FUZZED, patience_seconds=0.1)) as transport:
+        try:
+            boot(transport, URL)
+        except HttpBootError as error:
+            assert re.search(r" /\S|^/\S", error.message), error.message
+        assert "/tasks/1" in [asked.path for asked in bmc.asked]

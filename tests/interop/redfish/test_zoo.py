@@ -155,7 +155,8 @@ async def test_what_cannot_boot_a_url_says_so_and_is_not_reset(name: str, tmp_pa
             with pytest.raises(kind, match=said) as failure:
                 boot(bmc, URL, credentials=WHO)
             assert failure.value.hint
-        clear(bmc, credentials=WHO)
+        assert clear(bmc, credentials=WHO).steps == (), "nothing was left behind"
 
     _, hardware = await run(name, tmp_path, refused)
     assert hardware.boots == []
+    assert "http://" not in str((hardware.state.kept.override, hardware.state.kept.bios, hardware.state.kept.pending))
