@@ -24,9 +24,8 @@ from pydantic import (
     model_validator,
 )
 
-from ironic_httpboot.dhcp.iana import ArchType
 from ironic_httpboot.errors import BadConfig, BadUrl, HostError
-from ironic_httpboot.model import Arch, BootUrl, Chain
+from ironic_httpboot.model import DHCP_ARCHITECTURES, Arch, BootUrl, Chain
 
 _MAC = re.compile(r"(?:[0-9a-f]{2}:){5}[0-9a-f]{2}")
 _ID = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"
@@ -149,9 +148,8 @@ def _network(value: object) -> object:
 
 
 def _architecture(value: str) -> str:
-    known = sorted({kind.label for kind in ArchType})
-    if value not in known:
-        raise ValueError(f"is no architecture: there are {', '.join(known)}")
+    if value not in DHCP_ARCHITECTURES:
+        raise ValueError(f"is no architecture: there are {', '.join(sorted(DHCP_ARCHITECTURES))}")
     return value
 
 

@@ -29,6 +29,26 @@ SAFE_URL_BYTES = 127
 LONGEST_URL_BYTES = 255
 """One instance of a DHCP option; firmware does not join split options (EDK2 HttpBootDxe, 2026-08)."""
 
+DHCP_ARCHITECTURES = frozenset(
+    [
+        "x64",
+        "x86",
+        "x86-bios",
+        "arm64",
+        "arm64-uboot",
+        "arm32",
+        "arm32-uboot",
+        "riscv32",
+        "riscv64",
+        "loongarch32",
+        "loongarch64",
+        "ebc",
+        "pcat",
+        "xscale",
+    ]
+)
+"""What configuration calls the machines that DHCP tells apart by option 93: the labels of `dhcp.iana.ArchType`."""
+
 _AUTHORITY = re.compile(r"(?:\[[^\[\]]+\]|[A-Za-z0-9._-]+)(?::[0-9]{1,5})?")
 _AUTHORITY_HINT = "write HOST or HOST:PORT, and an IPv6 address in brackets: http://[2001:db8::1]:8080/…"
 

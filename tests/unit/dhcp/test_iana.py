@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from ironic_httpboot.dhcp.iana import ArchType
-from ironic_httpboot.model import Arch
+from ironic_httpboot.model import DHCP_ARCHITECTURES, Arch
 
 
 def test_a_machine_is_named_alike_whether_it_asks_for_http_or_pxe() -> None:
     labels = {(kind.label, kind.http) for kind in ArchType}
     assert {("x64", True), ("x64", False), ("arm64", True), ("riscv64", True), ("arm32-uboot", True)} <= labels
     assert ("x86-bios", False) in labels
+    assert {label for label, _ in labels} == DHCP_ARCHITECTURES
 
 
 def test_images_are_composed_for_two_architectures() -> None:
