@@ -38,9 +38,8 @@ def export(
     The text holds the URLs as they are, with what may be secret. Example: httpboot export kea6 -c httpboot.toml
     """
     file = config.read(configuration, config.ServeFile)
-    site, changes = exported.coherent(_site(configuration, file))
-    changes += _unnamed(file.dhcp)
-    for concern in (*changes, *exported.check(site), *exported.lost(site, server.value)):
+    site = exported.coherent(_site(configuration, file))
+    for concern in (*_unnamed(file.dhcp), *exported.check(site), *exported.lost(site, server.value)):
         output.err.print(f"warning: {concern}", markup=False)
     text = {
         Server.DNSMASQ: lambda: exported.dnsmasq(site),

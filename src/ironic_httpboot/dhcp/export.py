@@ -63,35 +63,9 @@ class Site:
     default: Default = Default()
 
 
-def coherent(site: Site) -> tuple[Site, list[str]]:
-    """A site that every server takes: names, MACs and addresses stand in it once. And what was changed, in words."""
-    changes: list[str] = []
-    hosts: dict[str, Host] = {}
-    macs: dict[str, str] = {}
-    held: dict[Address, str] = {}
-    for host in site.hosts:
-        if host.mac in macs:
-            changes.append(f"{host.name}: left out: its mac {host.mac} is that of {macs[host.mac]}")
-            continue
-        name = host.name
-        number = 2
-        while name.lower() in hosts:
-            name, number = f"{host.name}-{number}", number + 1
-        if name != host.name:
-            changes.append(f"{host.name}: another machine has this name: this one is exported as {name}")
-        twice = [each for each in host.addresses if each in held]
-        changes += [f"{name}: {each} is not reserved for it: {held[each]} has it" for each in twice]
-        addresses = tuple(dict.fromkeys(each for each in host.addresses if each not in held))
-        hosts[name.lower()] = replace(host, name=name, addresses=addresses)
-        macs[host.mac] = name
-        held.update(dict.fromkeys(addresses, name))
-    subnets: dict[str, Subnet] = {}
-    for subnet in site.subnets:
-        if str(subnet.network) in subnets:
-            changes.append(f"subnet {subnet.network}: stands twice: only the first is exported")
-        else:
-            subnets[str(subnet.network)] = _coherent_subnet(subnet)
-    return replace(site, subnets=tuple(subnets.values()), hosts=tuple(hosts.values())), changes
+def coherent(site: Site) -> Site:
+    """A site that every server takes: addresses stand in its ranges once, and networks name servers of their family."""
+    return replace(site, subnets=tuple(map(_coherent_subnet, site.subnets)))
 
 
 def _coherent_subnet(subnet: Subnet) -> Subnet:
