@@ -31,13 +31,7 @@ from kit.lab import ACCOUNT, HOST_AS_SEEN_BY_GUEST
 _BIN = Path(sys.executable).parent
 _READY_SECONDS = 90
 _MARK = "ironic-guest:"
-_INIT = f"""#!/bin/busybox sh
-export PATH=/bin
-/bin/busybox --install -s /bin
-mount -t proc proc /proc
-mount -t sysfs sysfs /sys
-mount -t devtmpfs devtmpfs /dev
-dmesg -n 1
+_INIT = f"""{guest.INIT_BEGINNING}\
 echo "{_MARK} cmdline $(cat /proc/cmdline)"
 for file in $(find /config-drive* /etc/ironic-python-agent* /openstack -type f 2>/dev/null | sort); do
     echo "{_MARK} $file $(base64 -w0 "$file" | head -c 4000)"

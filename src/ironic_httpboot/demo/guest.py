@@ -34,13 +34,17 @@ _MODULES = (
 _MODULES_BEFORE = {Arch.X64: (), Arch.ARM64: ("drivers/dax/dax.ko",)}
 """What nd_pmem needs besides, and Debian's cloud kernel of the other architecture has built in (6.1)."""
 
-_INIT = f"""#!/bin/busybox sh
+INIT_BEGINNING = """#!/bin/busybox sh
 export PATH=/bin
 /bin/busybox --install -s /bin
 mount -t proc proc /proc
 mount -t sysfs sysfs /sys
 mount -t devtmpfs devtmpfs /dev
 dmesg -n 1
+"""
+"""What every guest does first that has nothing but busybox."""
+
+_INIT = f"""{INIT_BEGINNING}\
 say() {{ echo "{GUEST_MARK} $*"; }}
 end() {{
     say "verdict $*"

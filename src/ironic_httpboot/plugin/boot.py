@@ -45,12 +45,7 @@ class RedfishHTTPBoot(base.BootInterface):
     def validate(self, task: TaskManager) -> None:
         """See all that can be known without asking the BMC. Raises IronicException."""
         self._validate_node(task)
-        node = task.node
-        with ironic_errors():
-            if deploy_utils.needs_agent_ramdisk(node, mode=deploy_utils.rescue_or_deploy_mode(node)):
-                payload.check(task, payload.wanted_ramdisk(task, {}))
-            if deploy_utils.is_ramdisk_deploy(node):
-                payload.check(task, payload.wanted_instance(task))
+        check_images(task)
 
     def validate_rescue(self, task: TaskManager) -> None:
         """See that a rescue ramdisk can be booted. Raises IronicException."""
@@ -160,6 +155,16 @@ def check_boot_mode(node: Node) -> None:
             f"Node {node.uuid}: its boot mode is {mode}, and HTTP boot is a matter of UEFI "
             "(hint: properties/capabilities boot_mode:uefi)"
         )
+
+
+def check_images(task: TaskManager) -> None:
+    """See all that can be known of what a node is to boot. Raises IronicException."""
+    node = task.node
+    with ironic_errors():
+        if deploy_utils.needs_agent_ramdisk(node, mode=deploy_utils.rescue_or_deploy_mode(node)):
+            payload.check(task, payload.wanted_ramdisk(task, {}))
+        if deploy_utils.is_ramdisk_deploy(node):
+            payload.check(task, payload.wanted_instance(task))
 
 
 def check_rescue(task: TaskManager) -> None:

@@ -45,12 +45,7 @@ class HTTPBoot(pxe_base.PXEBaseMixin, base.BootInterface):
     def validate(self, task: TaskManager) -> None:
         """See all that can be known before anything is touched. Raises IronicException."""
         self._validate_node(task)
-        node = task.node
-        with ironic_errors():
-            if deploy_utils.needs_agent_ramdisk(node, mode=deploy_utils.rescue_or_deploy_mode(node)):
-                payload.check(task, payload.wanted_ramdisk(task, {}))
-            if deploy_utils.is_ramdisk_deploy(node):
-                payload.check(task, payload.wanted_instance(task))
+        boot.check_images(task)
 
     def validate_rescue(self, task: TaskManager) -> None:
         """See that a rescue ramdisk can be booted. Raises IronicException."""

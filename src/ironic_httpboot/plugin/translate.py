@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import TypeVar
 
 from ironic.common import exception
 from ironic.conf import CONF
@@ -16,6 +17,8 @@ from ironic.objects.node import Node
 from ironic_httpboot.config import Payload
 from ironic_httpboot.errors import BmcError, BmcUnreachable, HttpBootError, InputError
 from ironic_httpboot.model import Arch, Chain
+
+_Choice = TypeVar("_Choice", Chain, Payload)
 
 _ARCHES = {"x86_64": Arch.X64, "amd64": Arch.X64, "aarch64": Arch.ARM64, "arm64": Arch.ARM64}
 
@@ -55,25 +58,22 @@ def arch_of(node: Node) -> Arch:
 
 def chain_of(node: Node) -> Chain:
     """What stands between a node's firmware and kernel. Raises InputError."""
-    named = node.driver_info.get("httpboot_chain") or CONF.httpboot.chain
-    try:
-        return Chain(named)
-    except ValueError:
-        raise InputError(
-            f"node {node.uuid}: driver_info/httpboot_chain is {named!r}",
-            hint=f"it is one of {', '.join(chain.value for chain in Chain)}",
-        ) from None
+    return _choice(node, "httpboot_chain", Chain, CONF.httpboot.chain)
 
 
 def payload_of(node: Node) -> Payload:
     """What a node's firmware downloads first, where DHCP tells it. Raises InputError."""
-    named = node.driver_info.get("httpboot_payload") or CONF.httpboot.payload
+    return _choice(node, "httpboot_payload", Payload, CONF.httpboot.payload)
+
+
+def _choice(node: Node, name: str, kind: type[_Choice], default: str) -> _Choice:
+    named = node.driver_info.get(name) or default
     try:
-        return Payload(named)
+        return kind(named)
     except ValueError:
         raise InputError(
-            f"node {node.uuid}: driver_info/httpboot_payload is {named!r}",
-            hint=f"it is one of {', '.join(payload.value for payload in Payload)}",
+            f"node {node.uuid}: driver_info/{name} is {named!r}",
+            hint=f"it is one of {', '.join(each.value for each in kind)}",
         ) from None
 
 
