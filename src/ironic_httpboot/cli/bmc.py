@@ -78,8 +78,18 @@ def show(event: Event) -> None:
         output.out.print(event.detail, markup=False)
 
 
-def report_as_json(report: Report) -> None:
-    """What was done, or would be, for programs."""
+def tell(report: Report, done: str, *, as_json: bool, dry_run: bool) -> None:
+    """What was done, or would be. done: the same in words, behind the system's name."""
+    if as_json:
+        _tell_as_json(report)
+    elif dry_run:
+        _tell_in_words(report)
+    else:
+        output.out.print(f"{report.bmc}, system {report.system}: {done}", markup=False)
+
+
+def _tell_as_json(report: Report) -> None:
+    """For programs."""
     output.print_json(
         {
             "bmc": report.bmc,
@@ -92,8 +102,8 @@ def report_as_json(report: Report) -> None:
     )
 
 
-def report_in_words(report: Report) -> None:
-    """What would be done, for people."""
+def _tell_in_words(report: Report) -> None:
+    """For people."""
     output.out.print(f"{report.bmc}, system {report.system}, now {report.power or 'in an unknown power state'}:")
     for number, step in enumerate(report.steps, start=1):
         output.out.print(f"{number}. {in_words(step)}", markup=False)

@@ -73,13 +73,8 @@ def boot(
             until=until,
             on_event=(lambda event: None) if as_json else reach.show,
         )
-    if as_json:
-        reach.report_as_json(report)
-    elif dry_run:
-        reach.report_in_words(report)
-    else:
-        done = "will boot" if no_reset else "boots"
-        output.out.print(f"{report.bmc}, system {report.system}: {done} {target.redacted}", markup=False)
+    done = f"{'will boot' if no_reset else 'boots'} {target.redacted}"
+    reach.tell(report, done, as_json=as_json, dry_run=dry_run)
 
 
 def _until(wait: str | None, seconds: float, *, no_reset: bool) -> Until | None:

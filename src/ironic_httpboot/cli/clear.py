@@ -39,10 +39,5 @@ def clear(
             dry_run=dry_run,
             on_event=(lambda event: None) if as_json else reach.show,
         )
-    if as_json:
-        reach.report_as_json(report)
-    elif dry_run:
-        reach.report_in_words(report)
-    else:
-        done = "boots as it always does" if report.steps else "there was nothing to take back"
-        output.out.print(f"{report.bmc}, system {report.system}: {done}", markup=False)
+    done = "boots as it always does" if report.steps else "there was nothing to take back"
+    reach.tell(report, done, as_json=as_json, dry_run=dry_run)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import ipaddress
+import logging
 import os
 import pwd
 import signal
@@ -20,6 +21,8 @@ from ironic_httpboot.dhcp.serve import DhcpServer, Settings
 from ironic_httpboot.errors import BadConfig, HostError, HttpBootError
 from ironic_httpboot.events import Sink
 from ironic_httpboot.http.store import Store
+
+_LOG = logging.getLogger(__name__)
 
 _LOOK_SECONDS = 1.0
 """How soon a machine file counts: firmware asks DHCP no sooner than five seconds after power on (OVMF 2022.11)."""
@@ -121,9 +124,13 @@ class DhcpService:
                 await asyncio.wait_for(self._wanted.wait(), _LOOK_SECONDS if self._folder is not None else None)
             told = self._wanted.is_set()
             self._wanted.clear()
-            changed = self._folder is not None and await asyncio.to_thread(self._folder.changed)
-            if told or changed:
-                await self._reload()
+            try:
+                changed = self._folder is not None and await asyncio.to_thread(self._folder.changed)
+                if told or changed:
+                    await self._reload()
+            except Exception:
+                # Whoever asks is answered as before, and the next change is looked at.
+                _LOG.exception("not reloaded because of a bug")
 
     async def _reload(self) -> None:
         """Read the file again. What is wrong with it is said, and then all stays as it was."""
