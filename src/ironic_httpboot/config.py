@@ -1,18 +1,17 @@
 """Where things are, from the environment and from TOML files.
 
-Knows defaults and how to say which key of which file is wrong. Refuses to know what the settings are for.
+Knows defaults, and what of a file cannot be meant so. Refuses to know what the settings are for.
 """
 
 from __future__ import annotations
 
 import os
 import re
-import tomllib
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from enum import Enum
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from pathlib import Path
-from typing import Annotated, Literal, Self, TypeAlias, TypeVar
+from typing import Annotated, Literal, Self, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -24,8 +23,10 @@ from pydantic import (
     model_validator,
 )
 
+from ironic_httpboot import toml
 from ironic_httpboot.errors import BadConfig, BadUrl, HostError
-from ironic_httpboot.model import DHCP_ARCHITECTURES, Arch, BootUrl, Chain
+from ironic_httpboot.model import DHCP_ARCHITECTURES, Arch, BootUrl, Chain, not_for_machines
+from ironic_httpboot.toml import Complaint, Location, key_of
 
 _MAC = re.compile(r"(?:[0-9a-f]{2}:){5}[0-9a-f]{2}")
 _ID = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"
@@ -36,9 +37,6 @@ _SERVER_MARK = "{server}"
 _LONGEST_ADDRESSES = ("255.255.255.255", "[ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff]")
 _LONGEST_DHCP_URL_BYTES = 254
 """One instance of option 67 and the NUL at its end (EDK2 HttpBootDxe, 2026-08, joins none that is split)."""
-Location: TypeAlias = tuple[int | str, ...]
-Complaint: TypeAlias = tuple[Location, str]
-"""Where in a file something is wrong, as keys and numbers, and what."""
 _HOST_AND_PORT = re.compile(r"(?:\[([^\[\]\s]+)\]|([^\[\]:\s]*)):([0-9]{1,5})")
 
 
@@ -158,7 +156,7 @@ def _again(values: Iterable[tuple[Location, Hashable]]) -> Complaint | None:
     seen: dict[Hashable, Location] = {}
     for location, value in values:
         if (first := seen.setdefault(value, location)) is not location:
-            return location, f"{value} is there already: {_key_of(first)}"
+            return location, f"{value} is there already: {key_of(first)}"
     return None
 
 
@@ -238,20 +236,13 @@ class SubnetTable(_Table):
         for first, last in self.ranges:
             if first not in self.network or last not in self.network:
                 raise ValueError(f"range {first}-{last} is not inside {self.network}")
-            for name, own in self._not_for_machines():
-                if int(first) <= int(own) <= int(last):
+            for name, own in not_for_machines(self.network, self.router):
+                # An IPv6 range may begin at the beginning: the one address is left out.
+                if own.version == 4 and int(first) <= int(own) <= int(last):
                     raise ValueError(f"range {first}-{last} holds {own}, the network's {name}")
         if self.router is not None and self.router not in self.network:
             raise ValueError(f"router {self.router} is not inside {self.network}")
         return self
-
-    def _not_for_machines(self) -> Iterator[tuple[str, IPv4Address]]:
-        """Addresses that no machine may have. Of IPv6 all may be had, and of a /31 or /32 too (RFC 3021)."""
-        if isinstance(self.network, IPv4Network) and self.network.prefixlen < 31:
-            yield "own address", self.network.network_address
-            yield "broadcast address", self.network.broadcast_address
-        if self.router is not None:
-            yield "router", self.router
 
 
 class BootedMachineTable(_Table):
@@ -282,6 +273,15 @@ class BootedMachineTable(_Table):
         return self
 
 
+def unfit(address: IPv4Address | IPv6Address, subnets: Sequence[SubnetTable]) -> str | None:
+    """Why no machine can have an address, in words."""
+    subnet = next((each for each in subnets if address in each.network), None)
+    if subnet is None:
+        return f"{address} is inside no [[subnet]]"
+    owners = not_for_machines(subnet.network, subnet.router)
+    return next((f"{address} is {subnet.network}'s {name}" for name, each in owners if each == address), None)
+
+
 class ServeFile(_Table):
     """The file that `httpboot serve -c` reads."""
 
@@ -295,7 +295,7 @@ class ServeFile(_Table):
         interfaces = self.dhcp.interfaces if self.dhcp is not None else ()
         return (
             _again((("dhcp", "interfaces", index), name) for index, name in enumerate(interfaces))
-            or _again((("subnet", index, "network"), table.network) for index, table in enumerate(self.subnet))
+            or _overlap([table.network for table in self.subnet])
             or _again((("machine", i, "name"), table.name) for i, table in enumerate(self.machine) if table.name)
             or _twice(self.machine)
             or self._out_of_reach()
@@ -304,11 +304,10 @@ class ServeFile(_Table):
     def _out_of_reach(self) -> Complaint | None:
         if self.dhcp is None or self.dhcp.mode != "server":
             return None
-        networks = [table.network for table in self.subnet]
         for index, table in enumerate(self.machine):
             for address in table.addresses:
-                if address.version in self.dhcp.families and not any(address in network for network in networks):
-                    return ("machine", index, "addresses"), f"{address} is inside no [[subnet]]"
+                if address.version in self.dhcp.families and (why := unfit(address, self.subnet)):
+                    return ("machine", index, "addresses"), why
         return None
 
 
@@ -324,20 +323,43 @@ class MachinesFile(_Table):
 
 def _twice(machines: Sequence[BootedMachineTable]) -> Complaint | None:
     """What can be one machine's only, and is another's too."""
-    for key in ("mac", "uuid", "duid"):
-        known = ((index, getattr(table, key)) for index, table in enumerate(machines))
-        given = (
-            (("machine", index, key), value.lower() if key != "duid" else value.lower().replace(":", ""))
-            for index, value in known
-            if value
-        )
-        if found := _again(given):
-            return found
     return _again(
-        (("machine", index, "addresses"), address)
-        for index, table in enumerate(machines)
-        for address in table.addresses
+        (("machine", index, key), value) for index, table in enumerate(machines) for key, value in identities(table)
     )
+
+
+def identities(machine: BootedMachineTable) -> Iterator[tuple[str, Hashable]]:
+    """What no other machine may have, by its key."""
+    if machine.mac:
+        yield "mac", machine.mac
+    if machine.uuid:
+        yield "uuid", machine.uuid.lower()
+    if machine.duid:
+        yield "duid", machine.duid.lower().replace(":", "")
+    for address in machine.addresses:
+        yield "addresses", address
+
+
+def _overlap(networks: Sequence[IPv4Network | IPv6Network]) -> Complaint | None:
+    """The first network that shares addresses with one before it. Networks lie apart, or one holds the other."""
+    known: dict[tuple[int, int, int], int] = {}
+    lengths: set[int] = set()
+    for index, network in enumerate(networks):
+        known.setdefault(_begin(network, network.prefixlen), index)
+        lengths.add(network.prefixlen)
+    found: list[tuple[int, int]] = []
+    for index, network in enumerate(networks):
+        wider = (known.get(_begin(network, length)) for length in lengths if length <= network.prefixlen)
+        found += [(index, other) for other in wider if other is not None and other != index]
+    if not found:
+        return None
+    later, earlier = min((max(pair), min(pair)) for pair in found)
+    what = "is there already" if networks[later] == networks[earlier] else f"overlaps {networks[earlier]}"
+    return ("subnet", later, "network"), f"{networks[later]} {what}: subnet.{earlier}.network"
+
+
+def _begin(network: IPv4Network | IPv6Network, length: int) -> tuple[int, int, int]:
+    return network.version, length, int(network.network_address) >> (network.max_prefixlen - length)
 
 
 class EmulatorTable(_Table):
@@ -368,6 +390,7 @@ class MachineTable(_Table):
     cpus: int = Field(default=1, ge=1, le=64)
     network: str = Field(default="user", pattern=_NETWORK)
     secure_boot: bool = False
+    splash_ms: int = Field(default=0, ge=0, le=60000)
     personality: str = "standard"
 
     @model_validator(mode="after")
@@ -394,36 +417,17 @@ _F = TypeVar("_F", ServeFile, EmulateFile, MachinesFile)
 
 def read(path: Path, kind: type[_F]) -> _F:
     """Read a TOML file. Raises BadConfig, naming file, line and key."""
-    text = ""
+    text, content = toml.load(path)
     try:
-        text = path.read_text("utf-8")
-        found = kind.model_validate(tomllib.loads(text))
-    except OSError as error:
-        raise BadConfig(f"{path}: read → {error.strerror}") from error
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise BadConfig(f"{path}: is no TOML: {error}") from error
-    except RecursionError as error:
-        raise BadConfig(f"{path}: is nested too deeply") from error
+        found = kind.model_validate(content)
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False)[0]
         # What pydantic adds to a location stands in brackets: [key], or the way through a union.
         location = tuple(part for part in first["loc"] if "[" not in str(part))
-        raise BadConfig(_complaint(path, text, location, first["msg"].removeprefix("Value error, "))) from error
-    except ValueError as error:
-        # What tomllib lets through (CPython 3.11): int() refuses more than 4300 digits.
-        raise BadConfig(f"{path}: is no TOML: a number has more digits than can be read") from error
+        raise BadConfig(toml.said(path, text, location, first["msg"].removeprefix("Value error, "))) from error
     if (complaint := found.contradiction()) is not None:
-        raise BadConfig(_complaint(path, text, *complaint))
+        raise BadConfig(toml.said(path, text, *complaint))
     return found
-
-
-def _complaint(path: Path, text: str, location: Location, what: str) -> str:
-    line = _line_of(text, location)
-    return f"{path}, line {line}: {_key_of(location)}: {what}" if line else f"{path}: {_key_of(location)}: {what}"
-
-
-def _key_of(location: Location) -> str:
-    return ".".join(map(str, location))
 
 
 def read_secret(path: Path) -> str:
@@ -435,31 +439,3 @@ def read_secret(path: Path) -> str:
     except UnicodeDecodeError:
         # What Python says quotes a byte of the password.
         raise BadConfig(f"{path}: read as password file → is not UTF-8") from None
-
-
-def _line_of(text: str, location: tuple[int | str, ...]) -> int | None:
-    """The line on which the key stands that a location leads to, or the table that lacks it."""
-    match location:
-        case (str(outer), str(inner), str(innermost), *_) if line := _line_of(text, (f"{outer}.{inner}", innermost)):
-            return line
-        case (str(table), int(number), *rest):
-            key = rest[0] if rest else None
-        case (str(table), *rest):
-            number, key = 0, rest[0] if rest else None
-        case _:
-            return None
-    lines = text.splitlines()
-    headers = [index for index, line in enumerate(lines) if line.lstrip().startswith("[")]
-    header = re.compile(rf"\s*\[\[?\s*{re.escape(table)}\s*\]\]?\s*(?:#.*)?")
-    tables = [index for index in headers if header.fullmatch(lines[index])]
-    if number >= len(tables):
-        # No table of that name: a key at the top, or none at all.
-        return _line_of_key(lines, table, range(min(headers, default=len(lines))))
-    start = tables[number]
-    end = min((index for index in headers if index > start), default=len(lines))
-    return _line_of_key(lines, key, range(start + 1, end)) or start + 1
-
-
-def _line_of_key(lines: Sequence[str], key: int | str | None, where: range) -> int | None:
-    begins = re.compile(rf"""\s*["']?{re.escape(str(key))}["']?\s*[=.]""")
-    return next((index + 1 for index in where if begins.match(lines[index])), None)

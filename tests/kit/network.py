@@ -120,6 +120,13 @@ class Namespace:
         for each in addresses:
             self.run("ip", "address", "add", each, "dev", name, *(("nodad",) if ":" in each else ()))
 
+    @contextmanager
+    def capturing(self, target: Path, interface: str = BRIDGE) -> Iterator[Path]:
+        """Capture until the with statement ends."""
+        program = self.capture(target, interface)
+        yield target
+        self.end_capture(program)
+
     def capture(self, target: Path, interface: str = BRIDGE) -> Program:
         """Write down the DHCP that passes an interface; returns when it has begun."""
         ports = "udp port 67 or udp port 68 or udp port 546 or udp port 547 or udp port 4011"

@@ -112,10 +112,30 @@ OTHER = '[[machine]]\nmac = "52:54:00:00:00:0b"\n'
         (DHCP + '[dhcp.loaders]\nx64 = "ftp://h/x"\n', "line 12: dhcp.loaders.x64: "),
         (DHCP.replace('"eth0"', '"eth0", "eth0"'), "line 2: dhcp.interfaces.1: eth0 is there already"),
         (DHCP + '[[subnet]]\nnetwork = "192.0.2.0/24"\n', "line 12: subnet.1.network: 192.0.2.0/24 is there already"),
+        (
+            DHCP + '[[subnet]]\nnetwork = "192.0.2.128/25"\n',
+            "line 12: subnet.1.network: 192.0.2.128/25 overlaps 192.0.2.0/24: subnet.0.network",
+        ),
+        (
+            DHCP + '[[subnet]]\nnetwork = "2001:db8::/64"\n[[subnet]]\nnetwork = "192.0.0.0/16"\n',
+            "line 14: subnet.2.network: 192.0.0.0/16 overlaps 192.0.2.0/24: subnet.0.network",
+        ),
         (DHCP + OTHER + 'name = "a"\n', "line 13: machine.1.name: a is there already: machine.0.name"),
         (DHCP + OTHER.replace("0b", "0A"), "line 12: machine.1.mac: 52:54:00:00:00:0a is there already: machine.0.mac"),
         (DHCP + OTHER + 'addresses = ["192.0.2.8"]', "line 13: machine.1.addresses: 192.0.2.8 is there already"),
         (DHCP + OTHER + 'addresses = ["10.0.0.8"]', "line 13: machine.1.addresses: 10.0.0.8 is inside no [[subnet]]"),
+        (
+            DHCP + OTHER + 'addresses = ["192.0.2.255"]',
+            "line 13: machine.1.addresses: 192.0.2.255 is 192.0.2.0/24's broadcast address",
+        ),
+        (
+            DHCP.replace('/24"', '/24"\nrouter = "192.0.2.8"'),
+            "line 11: machine.0.addresses: 192.0.2.8 is 192.0.2.0/24's router",
+        ),
+        (
+            DHCP.replace("192.0.2.8", "2001:db8::") + '[[subnet]]\nnetwork = "2001:db8::/64"\n',
+            "line 10: machine.0.addresses: 2001:db8:: is 2001:db8::/64's own address",
+        ),
         (DHCP + OTHER + 'addresses = ["192.0.2"]', "line 13: machine.1.addresses.0: '192.0.2' is no address such as"),
         (DHCP.replace(".0/24", ".1/24"), "line 6: subnet.0.network: is no network such as 192.0.2.0/24 or 2001"),
         (DHCP.replace('"192.0.2.0/24"', "5"), "line 6: subnet.0.network: is no network such as 192.0.2.0/24 or 2001"),

@@ -5,24 +5,25 @@ from __future__ import annotations
 import asyncio
 import gc
 import ipaddress
-import logging
 import os
 import pwd
 import signal
+from collections.abc import Container
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from ironic_httpboot import config
 from ironic_httpboot.cli import output, privileges
+from ironic_httpboot.cli.lifetime import repeatedly
 from ironic_httpboot.cli.machine_folder import MachineFolder
-from ironic_httpboot.cli.machines import Images, needs_images, policy_of
-from ironic_httpboot.dhcp.policy import Policy
-from ironic_httpboot.dhcp.serve import DhcpServer, Settings
+from ironic_httpboot.cli.machines import Images, name_of, needs_images, policy_of
+from ironic_httpboot.cli.served_loaders import ServedLoaders
+from ironic_httpboot.dhcp.policy import Address, Policy
+from ironic_httpboot.dhcp.serve import DhcpServer, Settings, own_addresses
 from ironic_httpboot.errors import BadConfig, HostError, HttpBootError
 from ironic_httpboot.events import Sink
 from ironic_httpboot.http.store import Store
-
-_LOG = logging.getLogger(__name__)
 
 _LOOK_SECONDS = 1.0
 """How soon a machine file counts: firmware asks DHCP no sooner than five seconds after power on (OVMF 2022.11)."""
@@ -39,7 +40,8 @@ class DhcpService:
         self._images: Images | None = None
         self._server: DhcpServer | None = None
         self._folder: MachineFolder | None = None
-        self._watching: asyncio.Task[None] | None = None
+        self._loaders: ServedLoaders | None = None
+        self.tasks: list[asyncio.Task[None]] = []
         self._wanted = asyncio.Event()
 
     async def start(self, http_port: int | None) -> None:
@@ -55,6 +57,8 @@ class DhcpService:
         if table.machines is not None:
             self._folder = MachineFolder(table.machines)
             self._folder.changed()
+        if http_port is not None:
+            self._loaders = ServedLoaders(file.http.folders, http_port, _one_address(file.http.listen))
         if self._store is not None and http_port is not None:
             self._images = Images(self._store, http_port, _one_address(file.http.listen))
             if needs_images(file) and _is_loopback(file.http.listen):
@@ -78,7 +82,8 @@ class DhcpService:
         self._server = server
         if user is not None:
             self._hand_to(user, file, server)
-        self._watching = asyncio.create_task(self._watch())
+        self.tasks.append(asyncio.create_task(repeatedly("reading machines and networks again", self._watch)))
+        self.tasks.append(asyncio.create_task(repeatedly("looking after DHCP's interfaces", self._look_after)))
         output.err.print(f"answering DHCP as {table.mode} on {', '.join(server.listening)}", markup=False)
         del file
         # What is known now stays: the collector need not look at it again and again while questions come in.
@@ -112,25 +117,25 @@ class DhcpService:
 
     async def stop(self) -> None:
         """Stop answering."""
-        if self._watching is not None:
-            self._watching.cancel()
+        for task in self.tasks:
+            task.cancel()
         if self._server is not None:
             await self._server.stop()
 
     async def _watch(self) -> None:
-        """Reload when told to or when a machine file has changed, one reload at a time."""
-        while True:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._wanted.wait(), _LOOK_SECONDS if self._folder is not None else None)
-            told = self._wanted.is_set()
-            self._wanted.clear()
-            try:
-                changed = self._folder is not None and await asyncio.to_thread(self._folder.changed)
-                if told or changed:
-                    await self._reload()
-            except Exception:
-                # Whoever asks is answered as before, and the next change is looked at.
-                _LOG.exception("not reloaded because of a bug")
+        """Reload once, when told to or when a machine file has changed."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._wanted.wait(), _LOOK_SECONDS if self._folder is not None else None)
+        told = self._wanted.is_set()
+        self._wanted.clear()
+        changed = self._folder is not None and await asyncio.to_thread(self._folder.changed)
+        if told or changed:
+            await self._reload()
+
+    async def _look_after(self) -> None:
+        await asyncio.sleep(_LOOK_SECONDS)
+        if self._server is not None:
+            self._server.look_after()
 
     async def _reload(self) -> None:
         """Read the file again. What is wrong with it is said, and then all stays as it was."""
@@ -157,12 +162,26 @@ class DhcpService:
     def _policy(self, file: config.ServeFile) -> Policy:
         if file.dhcp is None:
             raise BadConfig("the file has no [dhcp]")
-        dhcp, more = file.dhcp, self._folder.machines if self._folder is not None else ()
+        dhcp = file.dhcp
+        why_not = partial(_why_not, file, dhcp, own_addresses())
+        more = self._folder.beside(self._path, file.machine, why_not) if self._folder is not None else ()
+        for machine in file.machine:
+            for why in filter(None, map(why_not, machine.addresses)):
+                output.err.print(f"warning: machine {name_of(machine)}: addresses: {why}", markup=False)
         if more:
             file = file.model_copy(update={"machine": (*file.machine, *more)})
         if self._images is None and needs_images(file):
             raise BadConfig("machine.kernel: there was no store when this started", hint="restart, or set http.store")
+        for concern in self._loaders.concerns(dhcp, file.machine) if self._loaders is not None else ():
+            output.err.print(f"warning: {concern}", markup=False)
         return policy_of(file, dhcp, self._images)
+
+
+def _why_not(file: config.ServeFile, dhcp: config.DhcpTable, own: Container[Address], address: Address) -> str | None:
+    """Why an address can be no machine's, in words; None where it can, or where no address is leased. own: our own."""
+    if dhcp.mode != "server" or address.version not in dhcp.families:
+        return None
+    return f"{address} is an address of this host" if address in own else config.unfit(address, file.subnet)
 
 
 def _is_loopback(listen: str) -> bool:

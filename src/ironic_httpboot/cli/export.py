@@ -11,6 +11,10 @@ import typer
 from ironic_httpboot import config
 from ironic_httpboot.cli import output
 from ironic_httpboot.dhcp import export as exported
+from ironic_httpboot.dhcp.export_dnsmasq import dnsmasq
+from ironic_httpboot.dhcp.export_isc import isc, isc6
+from ironic_httpboot.dhcp.export_kea import kea
+from ironic_httpboot.dhcp.export_neutron import neutron, neutron_json
 from ironic_httpboot.dhcp.policy import SERVER_MARK, Subnet
 from ironic_httpboot.errors import BadConfig
 
@@ -42,13 +46,13 @@ def export(
     for concern in (*_unnamed(file.dhcp), *exported.check(site), *exported.lost(site, server.value)):
         output.err.print(f"warning: {concern}", markup=False)
     text = {
-        Server.DNSMASQ: lambda: exported.dnsmasq(site),
-        Server.KEA4: lambda: exported.kea(site, 4),
-        Server.KEA6: lambda: exported.kea(site, 6),
-        Server.ISC: lambda: exported.isc(site),
-        Server.ISC6: lambda: exported.isc6(site),
-        Server.NEUTRON: lambda: exported.neutron(site),
-        Server.NEUTRON_JSON: lambda: exported.neutron_json(site),
+        Server.DNSMASQ: lambda: dnsmasq(site),
+        Server.KEA4: lambda: kea(site, 4),
+        Server.KEA6: lambda: kea(site, 6),
+        Server.ISC: lambda: isc(site),
+        Server.ISC6: lambda: isc6(site),
+        Server.NEUTRON: lambda: neutron(site),
+        Server.NEUTRON_JSON: lambda: neutron_json(site),
     }[server]()
     typer.echo(text, nl=False)
 

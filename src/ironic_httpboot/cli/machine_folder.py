@@ -7,6 +7,8 @@ know what machines are for.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 from typing import TypeAlias
 
@@ -17,6 +19,7 @@ from ironic_httpboot.errors import BadConfig
 SUFFIX = ".toml"
 
 Identity: TypeAlias = tuple[int, int, int]
+Address: TypeAlias = IPv4Address | IPv6Address
 
 
 class MachineFolder:
@@ -26,6 +29,7 @@ class MachineFolder:
         self._root = root
         self._read: dict[str, tuple[Identity, tuple[config.BootedMachineTable, ...]]] = {}
         self._missing = False
+        self._said: frozenset[str] = frozenset()
 
     def changed(self) -> bool:
         """Read what is new or other than it was; whether anything is."""
@@ -33,16 +37,48 @@ class MachineFolder:
         before = {name: identity for name, (identity, _) in self._read.items()}
         if seen == before:
             return False
+        # In the order in which they came: see `beside`.
+        names = [name for name in before if name in seen] + [name for name in seen if name not in before]
         self._read = {
-            name: self._read[name] if before.get(name) == identity else (identity, self._machines(name))
-            for name, identity in seen.items()
+            name: self._read[name] if before.get(name) == seen[name] else (seen[name], self._machines(name))
+            for name in names
         }
         return True
 
-    @property
-    def machines(self) -> tuple[config.BootedMachineTable, ...]:
-        """All of them, as they were when `changed` looked."""
-        return tuple(machine for _, machines in self._read.values() for machine in machines)
+    def beside(
+        self,
+        path: Path | None,
+        own: Sequence[config.BootedMachineTable],
+        why_not: Callable[[Address], str | None] = lambda _: None,
+    ) -> tuple[config.BootedMachineTable, ...]:
+        """Those that have nothing of another machine's: neither of the main file's own, nor of a file that came before.
+
+        path: the main file. why_not: the reason why an address can be no machine's. What is left out is said once, for
+        as long as it is so.
+        """
+        if not self._read:
+            return ()
+        known = {value: f"{path}: machine.{index}.{key}" for index, key, value in _identities(own)}
+        found, said = [], []
+        for name, (_, machines) in self._read.items():
+            apart = [True] * len(machines)
+            for index, key, value in _identities(machines):
+                if value in known:
+                    apart[index] = False
+                    said.append(f"{self._root / name}: machine.{index}.{key}: {value} is there already: {known[value]}")
+            for index, address in ((index, each) for index, one in enumerate(machines) for each in one.addresses):
+                if why := why_not(address):
+                    apart[index] = False
+                    said.append(f"{self._root / name}: machine.{index}.addresses: {why}")
+            for index, key, value in _identities(machines):
+                if apart[index]:
+                    known[value] = f"{self._root / name}: machine.{index}.{key}"
+            found += [machine for index, machine in enumerate(machines) if apart[index]]
+        for complaint in said:
+            if complaint not in self._said:
+                output.err.print(f"left out: {complaint}", markup=False)
+        self._said = frozenset(said)
+        return tuple(found)
 
     def _look(self) -> dict[str, Identity]:
         found = {}
@@ -74,6 +110,10 @@ class MachineFolder:
             output.err.print(f"left out: {error}", markup=False)
             return ()
         return machines
+
+
+def _identities(machines: Sequence[config.BootedMachineTable]) -> Iterator[tuple[int, str, Hashable]]:
+    return ((index, *identity) for index, machine in enumerate(machines) for identity in config.identities(machine))
 
 
 def _identity(entry: os.DirEntry[str]) -> Identity:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from ipaddress import IPv6Address
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from ironic_httpboot.dhcp import message4, message6
 from ironic_httpboot.dhcp.iana import (
@@ -42,21 +42,23 @@ class Wants(Enum):
     ADDRESS = "an address"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Client:
     """One machine as its message shows it.
 
     key: what its lease is kept under. mac: 6 bytes, or b"". uuids: one, or both readings where the byte order is not
-    certain. architecture: as sent, or None.
+    certain. architecture: as sent, or None. mac_of_duid: the MAC is only what the DUID was once made of, which may be
+    another interface of the same machine.
     """
 
-    key: bytes
-    mac: bytes = b""
-    duid: bytes = b""
-    uuids: tuple[uuid.UUID, ...] = ()
-    architecture: int | None = None
-    vendor_class: bytes = b""
-    user_classes: tuple[bytes, ...] = ()
+    key: Final[bytes]
+    mac: Final[bytes] = b""
+    mac_of_duid: Final[bool] = False
+    duid: Final[bytes] = b""
+    uuids: Final[tuple[uuid.UUID, ...]] = ()
+    architecture: Final[int | None] = None
+    vendor_class: Final[bytes] = b""
+    user_classes: Final[tuple[bytes, ...]] = ()
 
     @property
     def wants(self) -> Wants:
@@ -87,15 +89,21 @@ _ARCH_LABELS: dict[int, str] = {kind.value: kind.label for kind in ArchType}
 
 
 def identify4(message: Message4) -> Client:
-    """Read who sent a DHCPv4 message. The key is its client identifier, else its hardware address (RFC 2131 §4.2)."""
+    """Read who sent a DHCPv4 message.
+
+    The key is its client identifier, else its hardware address (RFC 2131 §4.2), else the machine's UUID, which PXE
+    firmware has for both (RFC 4578 §2.3); b"" where it shows none of them.
+    """
     options = message.by_code
     hardware = message.hardware_address
     identifier = options.get(Option4.CLIENT_ID)
     kinds = _attempt(message4.arch_types, options.get(Option4.ARCHITECTURE))
     machine = _attempt(message4.machine_uuid, options.get(Option4.MACHINE_ID))
     classes = options.get(Option4.USER_CLASS)
+    if not identifier:
+        identifier = bytes((message.htype,)) + hardware if hardware else options[Option4.MACHINE_ID] if machine else b""
     return Client(
-        key=identifier or bytes((message.htype,)) + hardware,
+        key=identifier,
         mac=hardware if len(hardware) == _MAC_BYTES else b"",
         uuids=(machine,) if machine else (),
         architecture=kinds[0] if kinds else None,
@@ -113,17 +121,19 @@ def identify6(message: Message6, relays: Sequence[Relay6], peer: IPv6Address) ->
     """
     duid = message.get(Option6.CLIENT_ID) or b""
     told = _attempt(message6.link_layer_address, relays[-1].get(Option6.LINK_LAYER_ADDRESS)) if relays else None
-    mac = told if told and len(told) == _MAC_BYTES else _mac_of_address(peer) or _mac_of_duid(duid)
+    own = told if told and len(told) == _MAC_BYTES else _mac_of_address(peer)
     kinds = _attempt(message6.numbers, message.get(Option6.ARCHITECTURE))
     vendor = _attempt(message6.decode_vendor_class, message.get(Option6.VENDOR_CLASS))
+    classes = message.get(Option6.USER_CLASS)
     return Client(
         key=duid,
-        mac=mac,
+        mac=own or _mac_of_duid(duid),
+        mac_of_duid=not own,
         duid=duid,
         uuids=_uuids_of_duid(duid),
         architecture=kinds[0] if kinds else None,
         vendor_class=vendor.classes[0] if vendor and vendor.classes else b"",
-        user_classes=_attempt(message6.decode_classes, message.get(Option6.USER_CLASS)) or (),
+        user_classes=(_attempt(message6.decode_classes, classes) or ()) if classes else (),
     )
 
 

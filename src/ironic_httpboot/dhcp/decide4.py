@@ -11,7 +11,9 @@ and hear a broadcast as well. So no raw socket is needed.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Address
+from typing import Final
 
 from ironic_httpboot.dhcp.client import Client, Wants, identify4
 from ironic_httpboot.dhcp.iana import (
@@ -30,6 +32,8 @@ from ironic_httpboot.dhcp.leases import RESERVED, Leases
 from ironic_httpboot.dhcp.message4 import (
     UNSPECIFIED,
     Message4,
+    decode_options,
+    encode_options,
     fitted,
     pack_addresses,
     suboptions,
@@ -41,43 +45,45 @@ from ironic_httpboot.errors import MalformedMessage
 BROADCAST = IPv4Address("255.255.255.255")
 _RENEWAL_SHARE, _REBINDING_SHARE = 0.5, 0.875
 """RFC 2131 §4.4.5."""
+_ASKED_FROM_AN_ADDRESS = (Kind4.REQUEST, Kind4.RELEASE, Kind4.INFORM)
+_SERVER_ID = bytes((Option4.SERVER_ID, 4))
+_KINDS = {kind: bytes((Option4.KIND, 1, kind)) for kind in Kind4}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Reply4:
     """An answer. kind and client: for logs. url_sent: whether it tells what to boot."""
 
-    address: IPv4Address
-    port: int
-    message: Message4
-    kind: Kind4
-    client: Client
-    machine: Machine | None
-    url_sent: bool
+    address: Final[IPv4Address]
+    port: Final[int]
+    message: Final[Message4]
+    kind: Final[Kind4]
+    client: Final[Client]
+    machine: Final[Machine | None]
+    url_sent: Final[bool]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Question:
     """A message with everything that was found out about it.
 
-    server: our address where it arrived. identifier: what the client is to know us by, option 54.
+    relayed: whether a relay passed it on. server: our address where it arrived. identifier: what the client is to know
+    us by, option 54. key: what the client's lease is kept under: it may have one on each network, and asking on one
+    costs it none.
     """
 
-    message: Message4
-    client: Client
-    machine: Machine | None
-    boot: Boot | None
-    subnet: Subnet | None
-    server: IPv4Address
-    identifier: IPv4Address
-    policy: Policy
-    leases: Leases
-    now: float
-
-    @property
-    def key(self) -> bytes:
-        """What the client's lease is kept under: it may have one on each network, and asking on one costs it none."""
-        return self.subnet.key + self.client.key if self.subnet else self.client.key
+    message: Final[Message4]
+    client: Final[Client]
+    machine: Final[Machine | None]
+    boot: Final[Boot | None]
+    subnet: Final[Subnet | None]
+    key: Final[bytes]
+    relayed: Final[bool]
+    server: Final[IPv4Address]
+    identifier: Final[IPv4Address]
+    policy: Final[Policy]
+    leases: Final[Leases]
+    now: Final[float]
 
     @property
     def own(self) -> int | None:
@@ -90,9 +96,9 @@ class _Question:
     def ranges(self) -> tuple[tuple[int, int], ...]:
         return self.subnet.numbers if self.subnet else ()
 
-    def may_have(self, address: IPv4Address) -> bool:
+    def may_have(self, address: int) -> bool:
         """Whether the address is one of ours to give to this machine."""
-        return int(address) == self.own or self.leases.leasable(int(address), self.ranges)
+        return address == self.own or self.leases.leasable(address, self.ranges)
 
     def key_of(self, address: int) -> bytes:
         """What a lease of an address is kept under.
@@ -121,40 +127,45 @@ def decide4(message: Message4, server: IPv4Address, policy: Policy, leases: Leas
         return Ignore(f"{message.hops} relays passed it on, more than {HOP_LIMIT4}: a loop")
     client = identify4(message)
     if len(client.key) <= 1:
-        return Ignore("it names no hardware address and no client identifier")
+        return Ignore("it names no hardware address, no client identifier and no UUID")
+    relayed = message.giaddr != UNSPECIFIED
     try:
-        subnet = _subnet(message, server, policy)
-        override = _relay_suboption(message, RelaySuboption.SERVER_ID_OVERRIDE)
+        told = _relay_suboptions(message) if relayed else {}
     except MalformedMessage as error:
         return Ignore(f"option 82: {error.message}")
-    if message.giaddr != UNSPECIFIED and subnet is None:
+    subnet = _subnet(message, told.get(RelaySuboption.LINK_SELECTION), server, policy, relayed=relayed)
+    if relayed and subnet is None:
         return Ignore(f"relay {message.giaddr} is on none of our networks")
     # RFC 5107 §4: a relay has its own address named in option 54. We are where we are: URLs say so.
+    override = told.get(RelaySuboption.SERVER_ID_OVERRIDE)
     identifier = IPv4Address(override) if override is not None and len(override) == 4 else server
     machine = policy.machines.find(client)
     if machine is None and not policy.unknown:
         return Ignore('the machine is not known, and dhcp.unknown is "ignore"')
     boot = policy.boot_for(machine)
-    question = _Question(message, client, machine, boot, subnet, server, identifier, policy, leases, now)
+    key = subnet.key + client.key if subnet is not None else client.key
+    question = _Question(message, client, machine, boot, subnet, key, relayed, server, identifier, policy, leases, now)
     return _proxy(question) if policy.mode is Mode.PROXY else _serve(question)
 
 
-def _subnet(message: Message4, server: IPv4Address, policy: Policy) -> Subnet | None:
-    """The network that the client is on (RFC 3527 before giaddr).
+def _subnet(
+    message: Message4, selected: bytes | None, server: IPv4Address, policy: Policy, *, relayed: bool
+) -> Subnet | None:
+    """The network that the client is on (RFC 3527 before giaddr). selected: what a relay says.
 
     Who has an address renews it and gives it back past the relay, whichever network that was on (RFC 2131 §4.3.2).
     """
-    if message.giaddr != UNSPECIFIED:
-        selected = _relay_suboption(message, RelaySuboption.LINK_SELECTION)
+    if relayed:
         return policy.subnet_of(IPv4Address(selected) if selected and len(selected) == 4 else message.giaddr)
-    has_one = message.ciaddr != UNSPECIFIED and message.kind in (Kind4.REQUEST, Kind4.RELEASE, Kind4.INFORM)
-    return (policy.subnet_of(message.ciaddr) if has_one else None) or policy.subnet_of(server)
+    if message.kind in _ASKED_FROM_AN_ADDRESS and message.ciaddr != UNSPECIFIED:
+        return policy.subnet_of(message.ciaddr) or policy.subnet_of(server)
+    return policy.subnet_of(server)
 
 
-def _relay_suboption(message: Message4, code: int) -> bytes | None:
-    """What a relay says in option 82; nothing without a relay, since any client can write it."""
-    data = message.by_code.get(Option4.RELAY_AGENT) if message.giaddr != UNSPECIFIED else None
-    return next((each.data for each in suboptions(data) if each.code == code), None) if data else None
+def _relay_suboptions(message: Message4) -> dict[int, bytes]:
+    """What a relay says in option 82, which counts for nothing without a relay, since any client can write it."""
+    data = message.by_code.get(Option4.RELAY_AGENT)
+    return dict(reversed(suboptions(data))) if data else {}
 
 
 def _proxy(question: _Question) -> Reply4 | Ignore:
@@ -176,8 +187,8 @@ def _serve(question: _Question) -> Reply4 | Ignore:
         case Kind4.REQUEST:
             return _request(question)
         case Kind4.INFORM if question.message.ciaddr != UNSPECIFIED:
-            if question.subnet is not None and not question.subnet.holds(question.message.ciaddr):
-                return Ignore(f"{question.message.ciaddr} is not an address of {question.subnet.network}")
+            if question.subnet is None or not question.subnet.holds(question.message.ciaddr):
+                return Ignore(f"{question.message.ciaddr} is an address of none of our networks here")
             return _answer(question, Kind4.ACK, UNSPECIFIED)
         case Kind4.RELEASE:
             if _for_another(question):
@@ -212,23 +223,24 @@ def _request(question: _Question) -> Reply4 | Ignore:
         return Ignore("it took another server's offer")
     if chosen is not None and wanted is None:
         return Ignore("it took an offer without saying which address")
-    address = IPv4Address(wanted) if wanted is not None else message.ciaddr
-    if address == UNSPECIFIED:
+    number = wanted if wanted is not None else int(message.ciaddr)
+    if number == 0:
         return Ignore("it asks for no address")
+    address = IPv4Address(number)
     if question.subnet is None:
         return Ignore(f"no network is configured that holds {question.server}")
-    key = question.key_of(int(address))
-    if chosen is None and question.subnet.holds(address) and leases.remembered(key) != int(address):
+    key = question.key_of(number)
+    if chosen is None and question.subnet.holds(address) and leases.remembered(key) != number:
         # RFC 2131 §4.3.2: what another server may have leased is not for us to deny; only a client that starts again
         # with another address than we know it to have is wrong for certain.
         if wanted is None or leases.held(question.key, question.now) is None:
             return Ignore(f"nothing is known of its lease of {address}")
         return _refuse(question, f"{address} is not what it has")
-    if not question.may_have(address):
+    if not question.may_have(number):
         return _refuse(question, f"{address} is not to be had here")
-    if not leases.available(int(address), key, question.now):
+    if not leases.available(number, key, question.now):
         return _refuse(question, f"{address} is not free")
-    leases.bind(key, int(address), question.now, _lease_seconds(question))
+    leases.bind(key, number, question.now, _lease_seconds(question))
     return _answer(question, Kind4.ACK, address)
 
 
@@ -252,14 +264,13 @@ def _decline(question: _Question) -> Ignore:
 
 def _refuse(question: _Question, why: str) -> Reply4:
     """NAK: by broadcast, so that also a machine hears it that has the wrong address (RFC 2131 §4.3.2)."""
-    message = question.message
+    message, relayed = question.message, question.relayed
     options: dict[int, bytes] = {
         Option4.KIND: bytes((Kind4.NAK,)),
         Option4.SERVER_ID: question.identifier.packed,
         Option4.MESSAGE: why.encode(),
         **_echoed(message),
     }
-    relayed = message.giaddr != UNSPECIFIED
     answer = with_options(
         Message4(
             op=Op.REPLY,
@@ -285,20 +296,20 @@ def _refuse(question: _Question, why: str) -> Reply4:
 
 def _answer(question: _Question, kind: Kind4, yiaddr: IPv4Address) -> Reply4:
     """OFFER or ACK. Option 82 comes last (RFC 3046 §2.2)."""
-    message = question.message
-    options: dict[int, bytes] = {Option4.KIND: bytes((kind,)), Option4.SERVER_ID: question.identifier.packed}
-    if question.subnet is not None and question.policy.mode is Mode.SERVER:
-        options |= _network_options(question, question.subnet, leased=yiaddr != UNSPECIFIED)
+    message, subnet = question.message, question.subnet
+    told = [_KINDS[kind], _SERVER_ID, question.identifier.packed]
+    if subnet is not None and question.policy.mode is Mode.SERVER:
+        told.append(_network_options(subnet, leased=yiaddr != UNSPECIFIED))
     url = question.boot.url_for(question.client, question.server) if question.boot else None
     if url is not None:
-        options |= _boot_options(question.client, url)
-        if (machine_id := message.by_code.get(Option4.MACHINE_ID)) is not None:
-            options[Option4.MACHINE_ID] = machine_id
-    options |= _echoed(message)
+        told.append(_boot_options(question.client, url, message.by_code.get(Option4.MACHINE_ID)))
+    if echoed := _echoed(message):
+        told.append(encode_options(echoed))
+    options = b"".join(told)
     largest = message.by_code.get(Option4.LARGEST_MESSAGE, b"")
     # The client counts IP and UDP header as well (RFC 2132 §9.10).
     room = max(int.from_bytes(largest) - 28 if len(largest) == 2 else 0, 548)
-    pieces, end = fitted(options, room) or ((), b"")
+    area = fitted(options, room)
     answer = Message4(
         op=Op.REPLY,
         xid=message.xid,
@@ -310,14 +321,13 @@ def _answer(question: _Question, kind: Kind4, yiaddr: IPv4Address) -> Reply4:
         siaddr=question.server if url is not None else UNSPECIFIED,
         giaddr=message.giaddr,
         chaddr=message.chaddr,
-        options=pieces,
-        end=end,
+        area=area or b"",
     )
-    address, port = _destination(message, kind, yiaddr)
+    address, port = _destination(question, kind, yiaddr)
     return Reply4(
         address=address,
         port=port,
-        message=answer if pieces else with_options(answer, options, room),
+        message=answer if area is not None else with_options(answer, decode_options(options), room),
         kind=kind,
         client=question.client,
         machine=question.machine,
@@ -325,10 +335,12 @@ def _answer(question: _Question, kind: Kind4, yiaddr: IPv4Address) -> Reply4:
     )
 
 
-def _network_options(question: _Question, subnet: Subnet, *, leased: bool) -> dict[int, bytes]:
+@lru_cache(maxsize=4096)
+def _network_options(subnet: Subnet, *, leased: bool) -> bytes:
+    """What everybody on a network is told, encoded: the same for each of them."""
     options: dict[int, bytes] = {}
     if leased:
-        seconds = _lease_seconds(question)
+        seconds = subnet.lease_seconds
         options[Option4.LEASE_SECONDS] = seconds.to_bytes(4)
         options[Option4.RENEWAL_SECONDS] = int(seconds * _RENEWAL_SHARE).to_bytes(4)
         options[Option4.REBINDING_SECONDS] = int(seconds * _REBINDING_SHARE).to_bytes(4)
@@ -340,10 +352,10 @@ def _network_options(question: _Question, subnet: Subnet, *, leased: bool) -> di
         options[Option4.DNS_SERVERS] = pack_addresses(servers)
     if subnet.domain:
         options[Option4.DOMAIN_NAME] = subnet.domain.encode("ascii")
-    return options
+    return encode_options(options)
 
 
-def _boot_options(client: Client, url: str) -> dict[int, bytes]:
+def _boot_options(client: Client, url: str, machine_id: bytes | None) -> bytes:
     """Option 60 by which firmware knows that the offer is meant for it, and the URL with a NUL at its end."""
     options: dict[int, bytes] = {}
     if client.vendor_class.startswith(HTTP_CLIENT):
@@ -351,7 +363,9 @@ def _boot_options(client: Client, url: str) -> dict[int, bytes]:
     elif client.vendor_class.startswith(PXE_CLIENT):
         options[Option4.VENDOR_CLASS] = PXE_CLIENT
     options[Option4.BOOT_FILE] = url.encode("ascii") + b"\0"
-    return options
+    if machine_id is not None:
+        options[Option4.MACHINE_ID] = machine_id
+    return encode_options(options)
 
 
 def _echoed(message: Message4) -> dict[int, bytes]:
@@ -360,12 +374,18 @@ def _echoed(message: Message4) -> dict[int, bytes]:
     return {code: message.by_code[code] for code in codes if code in message.by_code}
 
 
-def _destination(message: Message4, kind: Kind4, yiaddr: IPv4Address) -> tuple[IPv4Address, int]:
-    """ciaddr counts only where it is the client's: in an INFORM, or when it is what we acknowledge (RFC 2131 §4.1)."""
-    if message.giaddr != UNSPECIFIED:
-        return message.giaddr, SERVER_PORT4
-    if kind is Kind4.ACK and message.ciaddr != UNSPECIFIED and yiaddr in (UNSPECIFIED, message.ciaddr):
-        return message.ciaddr, CLIENT_PORT4
+def _destination(question: _Question, kind: Kind4, yiaddr: IPv4Address) -> tuple[IPv4Address, int]:
+    """ciaddr counts only where it is the client's: in an INFORM, or when it is what we acknowledge (RFC 2131 §4.1).
+
+    And only where a [[subnet]] holds it: anyone can write it, and nothing is to be sent to others on a stranger's word.
+    A proxy that knows no networks broadcasts, which its client hears too, and no one beyond the link.
+    """
+    if question.relayed:
+        return question.message.giaddr, SERVER_PORT4
+    ciaddr = question.message.ciaddr
+    if kind is Kind4.ACK and ciaddr != UNSPECIFIED and yiaddr in (UNSPECIFIED, ciaddr):
+        subnet = question.subnet
+        return ciaddr if subnet is not None and subnet.holds(ciaddr) else BROADCAST, CLIENT_PORT4
     return BROADCAST, CLIENT_PORT4
 
 

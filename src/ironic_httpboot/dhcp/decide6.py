@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv6Address
+from typing import Final
 
 from ironic_httpboot.dhcp import message6
 from ironic_httpboot.dhcp.client import Client, Wants, identify6
@@ -22,16 +24,16 @@ from ironic_httpboot.dhcp.iana import (
     Status6,
 )
 from ironic_httpboot.dhcp.leases import Leases
-from ironic_httpboot.dhcp.message6 import AnyMessage6, IaAddress, IaNa, Message6, Option, Relay6
-from ironic_httpboot.dhcp.policy import Boot, Ignore, Machine, Mode, Policy, Subnet
+from ironic_httpboot.dhcp.message6 import AnyMessage6, IaNa, Message6, Option, Relay6
+from ironic_httpboot.dhcp.policy import Ignore, Machine, Mode, Policy, Subnet
 from ironic_httpboot.errors import MalformedMessage
 
 UNSPECIFIED = IPv6Address(0)
 _PREFERRED_SHARE = 0.625
 _RENEW_SHARE, _REBIND_SHARE = 0.5, 0.8
 """Of the preferred lifetime (RFC 8415 §21.4)."""
-_FOR_ONE_SERVER = (Kind6.REQUEST, Kind6.RENEW, Kind6.RELEASE, Kind6.DECLINE)
-_FOR_ANY_SERVER = (Kind6.SOLICIT, Kind6.CONFIRM, Kind6.REBIND)
+_FOR_ONE_SERVER = frozenset((Kind6.REQUEST, Kind6.RENEW, Kind6.RELEASE, Kind6.DECLINE))
+_FOR_ANY_SERVER = frozenset((Kind6.SOLICIT, Kind6.CONFIRM, Kind6.REBIND))
 _MOST_ASSOCIATIONS = 16
 """A message may name more; a machine has one for each interface that it configures."""
 _IAID_BYTES = 4
@@ -42,40 +44,42 @@ _NOT_GIVEN: dict[int, bytes] = {
 """Associations of kinds that we do not serve, as their answer goes on behind the IAID: IA_PD with its two times."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Arrival6:
     """Where a message came in. server: our address there, of the network's own if there is one. duid: ours."""
 
-    peer: IPv6Address
-    server: IPv6Address
-    duid: bytes
+    peer: Final[IPv6Address]
+    server: Final[IPv6Address]
+    duid: Final[bytes]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Reply6:
     """An answer. kind and client: for logs. url_sent: whether it tells what to boot."""
 
-    address: IPv6Address
-    port: int
-    message: AnyMessage6
-    kind: Kind6
-    client: Client
-    machine: Machine | None
-    url_sent: bool
-    leased: tuple[IPv6Address, ...]
+    address: Final[IPv6Address]
+    port: Final[int]
+    message: Final[AnyMessage6]
+    kind: Final[Kind6]
+    client: Final[Client]
+    machine: Final[Machine | None]
+    url_sent: Final[bool]
+    leased: Final[tuple[IPv6Address, ...]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Question:
-    message: Message6
-    client: Client
-    machine: Machine | None
-    boot: Boot | None
-    subnet: Subnet | None
-    arrival: Arrival6
-    policy: Policy
-    leases: Leases
-    now: float
+    """A message with everything that was found out about it. url: what the client is to boot."""
+
+    message: Final[Message6]
+    client: Final[Client]
+    machine: Final[Machine | None]
+    url: Final[str | None]
+    subnet: Final[Subnet | None]
+    arrival: Final[Arrival6]
+    policy: Final[Policy]
+    leases: Final[Leases]
+    now: Final[float]
 
     @property
     def kind(self) -> int:
@@ -93,17 +97,42 @@ class _Question:
 
     def key(self, ia: IaNa) -> bytes:
         """What an association's lease is kept under, on each network another."""
-        own = self.client.duid + ia.iaid.to_bytes(4)
-        return self.subnet.key + own if self.subnet else own
+        return self._system + ia.iaid.to_bytes(_IAID_BYTES)
+
+    @property
+    def _system(self) -> bytes:
+        """What the keys of one system's leases on this network begin with."""
+        return self.subnet.key + self.client.duid if self.subnet else self.client.duid
+
+    def favoured(self, associations: Sequence[IaNa]) -> IaNa | None:
+        """Which one gets the address that is reserved for the machine: that which has it, else the first."""
+        if self.own is None:
+            return None
+        having = (ia for ia in associations if self.leases.remembered(self.key(ia)) == self.own)
+        return next(having, associations[0] if associations else None)
+
+    def takes_over(self, ia: IaNa) -> bool:
+        """Whether another party has the machine's reserved address, and leaves it to this association.
+
+        Firmware, iPXE and the system of one machine have a DUID each and run one after the other on one card, often
+        without a RELEASE. What runs at once shares nothing: two cards, and two associations of one DUID, of which
+        firmware has two on one card (OVMF 2022.11, tests/golden/dhcp/loaders6.txt).
+        """
+        holder = self.leases.holder(self.own, self.now) if self.own is not None else None
+        if holder is None or self.machine is None or holder[:-_IAID_BYTES] == self._system:
+            return False
+        if not self.machine.mac or not self.client.mac or self.client.mac_of_duid:
+            return True  # which card asks cannot be seen
+        return self.client.mac == self.machine.mac
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Answer:
     """A message to a client, yet without a way to it."""
 
-    kind: Kind6
-    options: tuple[Option, ...]
-    leased: tuple[IPv6Address, ...] = ()
+    kind: Final[Kind6]
+    options: Final[tuple[Option, ...]]
+    leased: Final[tuple[IPv6Address, ...]] = ()
 
 
 def decide6(message: AnyMessage6, arrival: Arrival6, policy: Policy, leases: Leases, now: float) -> Reply6 | Ignore:
@@ -112,7 +141,7 @@ def decide6(message: AnyMessage6, arrival: Arrival6, policy: Policy, leases: Lea
         inner, relays = _unwrap(message)
         peer = relays[-1].peer_address if relays else arrival.peer
         client = identify6(inner, relays, peer)
-        link = next((each.link_address for each in reversed(relays) if each.link_address != UNSPECIFIED), None)
+        link = _link(relays) if relays else None
         subnet = policy.subnet_of(link or arrival.server)
         if link is not None and subnet is None:
             return Ignore(f"the relay's link {link} is on none of our networks")
@@ -122,13 +151,13 @@ def decide6(message: AnyMessage6, arrival: Arrival6, policy: Policy, leases: Lea
         if machine is None and not policy.unknown:
             return Ignore('the machine is not known, and dhcp.unknown is "ignore"')
         boot = policy.boot_for(machine)
-        question = _Question(inner, client, machine, boot, subnet, arrival, policy, leases, now)
+        url = boot.url_for(client, arrival.server) if boot is not None else None
+        question = _Question(inner, client, machine, url, subnet, arrival, policy, leases, now)
         answer = _proxy(question) if policy.mode is Mode.PROXY else _serve(question)
     except MalformedMessage as error:
         return Ignore(error.message)
     if isinstance(answer, Ignore):
         return answer
-    url = _url(question) if answer.kind in (Kind6.ADVERTISE, Kind6.REPLY) else None
     return Reply6(
         address=arrival.peer,
         port=SERVER_PORT6 if relays else CLIENT_PORT6,
@@ -154,6 +183,11 @@ def _unwrap(message: AnyMessage6) -> tuple[Message6, list[Relay6]]:
             raise MalformedMessage("a relay passed on nothing")
         message = message6.decode(message.relayed)
     return message, relays
+
+
+def _link(relays: Sequence[Relay6]) -> IPv6Address | None:
+    """Where the client is, by the relay next to it that says so (RFC 8415 §13.1)."""
+    return next((each.link_address for each in reversed(relays) if each.link_address != UNSPECIFIED), None)
 
 
 def _wrap(message: AnyMessage6, relays: Sequence[Relay6]) -> AnyMessage6:
@@ -199,7 +233,7 @@ def _proxy(question: _Question) -> _Answer | Ignore:
         return Ignore("a proxy answers HTTPClient and iPXE only")
     if question.kind not in (Kind6.SOLICIT, Kind6.INFORMATION_REQUEST):
         return Ignore(f"a proxy answers SOLICIT and INFORMATION_REQUEST, not {Kind6(question.kind).name}")
-    if _url(question) is None:
+    if question.url is None:
         return Ignore("nothing is configured for it to boot")
     kind = Kind6.ADVERTISE if question.kind == Kind6.SOLICIT else Kind6.REPLY
     return _Answer(kind, (*_identities(question), *_boot_options(question)))
@@ -234,26 +268,24 @@ def _give(question: _Question, associations: list[IaNa], *, bound: bool, rapid: 
     """Addresses for each association: offered, or leased at once."""
     options: list[Option] = []
     leased: list[IPv6Address] = []
+    favoured = question.favoured(associations)
     for ia in associations:
-        wanted = ia.addresses[0].address if ia.addresses else None
-        if question.kind == Kind6.REQUEST and not all(_on_link(question, each.address) for each in ia.addresses):
+        asked = ia.addresses
+        if question.kind == Kind6.REQUEST and not all(_on_link(question, each.address) for each in asked):
             # RFC 8415 §18.3.2.
             options.append(_ia(ia, message6.status(Status6.NOT_ON_LINK, "an address is of another network")))
             continue
-        found = question.leases.offer(
-            question.key(ia),
-            question.ranges,
-            question.now,
-            wanted=int(wanted) if wanted is not None else None,
-            own=question.own,
-        )
+        key, wanted = question.key(ia), int(asked[0].address) if asked else None
+        own = question.own if ia is favoured else None
+        found = _found(question, ia, key, wanted=wanted, own=own)
         if found is None:
             options.append(_ia(ia, message6.status(Status6.NO_ADDRESSES, "no address is free")))
             continue
         if bound:
-            question.leases.bind(question.key(ia), found, question.now, _valid_seconds(question))
-        leased.append(IPv6Address(found))
-        options.append(_ia_with(question, ia, IPv6Address(found)))
+            question.leases.bind(key, found, question.now, _valid_seconds(question))
+        address = IPv6Address(found)
+        leased.append(address)
+        options.append(_ia_with(question, ia, address))
     options += _not_given(question.message)
     if rapid:
         options.append(Option(Option6.RAPID_COMMIT, b""))
@@ -261,8 +293,17 @@ def _give(question: _Question, associations: list[IaNa], *, bound: bool, rapid: 
     return _Answer(kind, _whole(question, options), tuple(leased))
 
 
+def _found(question: _Question, ia: IaNa, key: bytes, *, wanted: int | None, own: int | None) -> int | None:
+    """An address for an association. own: the machine's reserved one, where it is for this association."""
+    if own is not None and question.takes_over(ia):
+        return question.leases.hand_over(own, key, question.now)
+    return question.leases.offer(key, question.ranges, question.now, wanted=wanted, own=own)
+
+
 def _not_given(message: Message6) -> list[Option]:
     """The prefixes and temporary addresses that are asked for, with the word that there is none (RFC 8415 §18.3.2)."""
+    if message.get(Option6.IA_PD) is None and message.get(Option6.IA_TA) is None:
+        return []
     asked = [each for each in message.options if each.code in _NOT_GIVEN and len(each.data) >= _IAID_BYTES]
     return [Option(code, data[:_IAID_BYTES] + _NOT_GIVEN[code]) for code, data in asked[:_MOST_ASSOCIATIONS]]
 
@@ -271,21 +312,32 @@ def _extend(question: _Question, associations: list[IaNa]) -> _Answer | Ignore:
     """RENEW and REBIND. What is not known here another server may have given, which a REBIND is for as well."""
     options: list[Option] = []
     leased: list[IPv6Address] = []
+    favoured = question.favoured(associations)
     for ia in associations:
-        key = question.key(ia)
-        held = question.leases.remembered(key)
-        if held is None or not question.leases.available(held, key, question.now) or not _ours(question, held):
+        held = _held(question, ia, favoured=ia is favoured)
+        if held is None:
             if question.kind == Kind6.REBIND:
                 continue
             options.append(_ia(ia, message6.status(Status6.NO_BINDING, "nothing is known of this lease")))
             continue
-        question.leases.bind(key, held, question.now, _valid_seconds(question))
+        question.leases.bind(question.key(ia), held, question.now, _valid_seconds(question))
         leased.append(IPv6Address(held))
         gone = [each.address for each in ia.addresses if int(each.address) != held]
         options.append(_ia_with(question, ia, IPv6Address(held), gone))
     if not options:
         return Ignore("nothing is known of its leases")
     return _Answer(Kind6.REPLY, _whole(question, options), tuple(leased))
+
+
+def _held(question: _Question, ia: IaNa, *, favoured: bool) -> int | None:
+    """The address that an association may keep: the one that it has here, or the machine's reserved one."""
+    key, own = question.key(ia), question.own
+    if own is not None and favoured and any(int(each.address) == own for each in ia.addresses):
+        return own if question.takes_over(ia) or question.leases.available(own, key, question.now) else None
+    held = question.leases.remembered(key)
+    if held is None or not question.leases.available(held, key, question.now) or not _ours(question, held):
+        return None
+    return held
 
 
 def _confirm(question: _Question, associations: list[IaNa]) -> _Answer | Ignore:
@@ -314,29 +366,34 @@ def _whole(question: _Question, options: list[Option]) -> tuple[Option, ...]:
 
 
 def _identities(question: _Question) -> tuple[Option, ...]:
-    server = Option(Option6.SERVER_ID, question.arrival.duid)
+    server = _server(question.arrival.duid)
     client = question.message.get(Option6.CLIENT_ID)
     return (server,) if client is None else (Option(Option6.CLIENT_ID, client), server)
 
 
+@lru_cache(maxsize=16)
+def _server(duid: bytes) -> Option:
+    return Option(Option6.SERVER_ID, duid)
+
+
 def _network_options(question: _Question) -> tuple[Option, ...]:
-    servers = [each for each in question.subnet.dns if isinstance(each, IPv6Address)] if question.subnet else []
+    return _dns(question.subnet) if question.subnet is not None else ()
+
+
+@lru_cache(maxsize=4096)
+def _dns(subnet: Subnet) -> tuple[Option, ...]:
+    servers = [each for each in subnet.dns if isinstance(each, IPv6Address)]
     return (Option(Option6.DNS_SERVERS, b"".join(each.packed for each in servers)),) if servers else ()
 
 
 def _boot_options(question: _Question) -> tuple[Option, ...]:
     """The URL, and the vendor class without which firmware drops the answer (OVMF 2022.11)."""
-    url = _url(question)
-    if url is None:
+    if question.url is None:
         return ()
-    options = [Option(Option6.BOOT_URL, url.encode("ascii"))]
+    options = [Option(Option6.BOOT_URL, question.url.encode("ascii"))]
     if question.client.vendor_class.startswith(HTTP_CLIENT):
         options.append(Option(Option6.VENDOR_CLASS, message6.http_client_class(HTTP_CLIENT)))
     return tuple(options)
-
-
-def _url(question: _Question) -> str | None:
-    return question.boot.url_for(question.client, question.arrival.server) if question.boot else None
 
 
 def _on_link(question: _Question, address: IPv6Address) -> bool:
@@ -347,18 +404,17 @@ def _ours(question: _Question, address: int) -> bool:
     return address == question.own or any(first <= address <= last for first, last in question.ranges)
 
 
-def _ia(ia: IaNa, *inside: Option, t1: int = 0, t2: int = 0) -> Option:
-    return Option(Option6.IA_NA, message6.encode_ia(IaNa(iaid=ia.iaid, t1=t1, t2=t2, options=inside)))
+def _ia(ia: IaNa, *inside: Option) -> Option:
+    return message6.ia_option(ia.iaid, 0, 0, inside)
 
 
 def _ia_with(question: _Question, ia: IaNa, address: IPv6Address, gone: Sequence[IPv6Address] = ()) -> Option:
     """An association with its address. gone: addresses that the client is to stop using. Preferred ≤ valid always."""
     valid = _valid_seconds(question)
     preferred = int(valid * _PREFERRED_SHARE)
-    inside = [IaAddress(address=address, preferred=preferred, valid=valid)]
-    inside += [IaAddress(address=each, preferred=0, valid=0) for each in gone]
-    options = [Option(Option6.IA_ADDRESS, message6.encode_address(each)) for each in inside]
-    return _ia(ia, *options, t1=int(preferred * _RENEW_SHARE), t2=int(preferred * _REBIND_SHARE))
+    inside = [message6.address_option(address, preferred, valid)]
+    inside += [message6.address_option(each, 0, 0) for each in gone]
+    return message6.ia_option(ia.iaid, int(preferred * _RENEW_SHARE), int(preferred * _REBIND_SHARE), inside)
 
 
 def _valid_seconds(question: _Question) -> int:

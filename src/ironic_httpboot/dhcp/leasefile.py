@@ -10,6 +10,7 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
+import stat
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -21,6 +22,14 @@ _LOG = logging.getLogger(__name__)
 _SPARE_LINES = 10_000
 _IDENTITY = "server "
 """What the line begins with that keeps the server's DUID."""
+_OTHER_KINDS = {
+    stat.S_ISDIR: "a folder",
+    stat.S_ISLNK: "a link",
+    stat.S_ISFIFO: "a FIFO",
+    stat.S_ISSOCK: "a socket",
+    stat.S_ISCHR: "a device",
+    stat.S_ISBLK: "a device",
+}
 
 
 class LeaseFile:
@@ -37,8 +46,14 @@ class LeaseFile:
         self._hindered = False
 
     def open(self) -> None:
-        """Read what is there and make the file short. Raises HostError, naming the line that is no lease."""
+        """Read what is there and make the file short. Raises HostError, naming the line that is no lease.
+
+        What is no file, such as a device, is refused before it is opened: it would end up replaced by one.
+        """
         try:
+            _check_is_file(self._path, follow=True)
+            # Where it is a link, that stays one: what it leads to is written anew.
+            self._path = self._path.resolve()
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._handle = self._locked(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644))
             text = self._path.read_text("ascii")
@@ -133,6 +148,7 @@ class LeaseFile:
         """Write the file anew, beside the old one, which stays until the new one is complete."""
         partial = self._path.with_name(f"{self._path.name}.part")
         try:
+            _check_is_file(partial, follow=False)
             handle = self._locked(
                 os.open(partial, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o644)
             )
@@ -160,6 +176,17 @@ class LeaseFile:
                 f"{self._path}: is in use by another server", hint="give each its own dhcp.lease_file"
             ) from None
         return handle
+
+
+def _check_is_file(path: Path, *, follow: bool) -> None:
+    """Raises HostError where something else is there. follow: whether a link is taken for what it leads to."""
+    try:
+        mode = path.stat(follow_symlinks=follow).st_mode
+    except FileNotFoundError:
+        return
+    if not stat.S_ISREG(mode):
+        what = next((name for test, name in _OTHER_KINDS.items() if test(mode)), "something else")
+        raise HostError(f"{path}: is {what}, not a file for leases", hint="give dhcp.lease_file another name")
 
 
 def _decode_identity(line: str) -> bytes:

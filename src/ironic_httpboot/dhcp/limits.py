@@ -9,13 +9,13 @@ from __future__ import annotations
 BURST = 20
 PER_SECOND = 4.0
 """A boot takes a dozen messages in the worst case seen (OVMF 2022.11 with iPXE after it)."""
-_MOST_CLIENTS = 65_536
+MOST_CLIENTS = 65_536
 
 
 class Limiter:
     """A bucket of messages for each client. A dict keeps its order: the first entry is the oldest."""
 
-    def __init__(self, *, burst: int = BURST, per_second: float = PER_SECOND, most: int = _MOST_CLIENTS) -> None:
+    def __init__(self, *, burst: int = BURST, per_second: float = PER_SECOND, most: int = MOST_CLIENTS) -> None:
         self._burst = float(burst)
         self._per_second = per_second
         self._most = most
@@ -23,8 +23,10 @@ class Limiter:
 
     def allows(self, client: bytes, now: float) -> bool:
         """Whether a client may be answered now; if so, it has one message less. now: seconds of any clock."""
-        left, then = self._left.pop(client, (self._burst, now))
-        left = min(self._burst, left + max(0.0, now - then) * self._per_second)
+        left = self._burst
+        before = self._left.pop(client, None)
+        if before is not None:
+            left = min(left, before[0] + max(0.0, now - before[1]) * self._per_second)
         allowed = left >= 1
         self._left[client] = (left - 1 if allowed else left, now)
         if len(self._left) > self._most:

@@ -2,18 +2,19 @@
 
 Knows the layout of RFC 2131, options that are split (RFC 3396), options in the fields `file` and `sname` (52), and the
 insides of the options that a boot needs. Refuses to know who asks and what to answer. What is decoded can be encoded
-again to the same bytes: unknown options, padding and their order are kept.
+again to the same bytes: unknown options, padding and their order are kept, since the options stay the bytes that they
+are, beside what was read from them.
 """
 
 from __future__ import annotations
 
 import struct
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import lru_cache
 from ipaddress import IPv4Address
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from ironic_httpboot.dhcp.iana import BROADCAST_FLAG, ETHERNET, MAGIC_COOKIE, Option4, Overload
 from ironic_httpboot.errors import MalformedMessage
@@ -29,56 +30,59 @@ _END = bytes((Option4.END,))
 _OVERLOAD_BYTES = 3
 
 
+_relay = lru_cache(maxsize=4096)(IPv4Address)
+"""Most messages come through a few relays, and reading an address costs as much as five options."""
+
+
 class Option(NamedTuple):
-    """One option as it stands on the wire. A tuple, since a server makes a hundred thousand of them a second."""
+    """One option as it stands on the wire."""
 
     code: int
     data: bytes
 
 
-_option: Callable[[tuple[int, bytes]], Option] = partial(tuple.__new__, Option)
-"""An option from a pair, at a third of the price of naming its parts."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Message4:
     """One DHCPv4 message, with the field names of RFC 2131.
 
-    chaddr, sname, file: all 16, 64, 128 bytes. options: those of the options field, in order, with PAD and without END.
-    end: END and whatever follows it. by_code: the data of each option, joined from wherever its parts stand.
+    chaddr, sname, file: all 16, 64, 128 bytes. area: the options field behind the cookie, with END and whatever follows
+    it. Its fields are Final and the class is not frozen, which would make each message five times as dear.
     """
 
-    op: int
-    xid: int
-    htype: int = ETHERNET
-    hlen: int = 6
-    hops: int = 0
-    secs: int = 0
-    flags: int = 0
-    ciaddr: IPv4Address = UNSPECIFIED
-    yiaddr: IPv4Address = UNSPECIFIED
-    siaddr: IPv4Address = UNSPECIFIED
-    giaddr: IPv4Address = UNSPECIFIED
-    chaddr: bytes = bytes(16)
-    sname: bytes = bytes(_SNAME_BYTES)
-    file: bytes = bytes(_FILE_BYTES)
-    options: tuple[Option, ...] = ()
-    end: bytes = _END
-    by_code: Mapping[int, bytes] = field(init=False, repr=False, compare=False)
+    op: Final[int]
+    xid: Final[int]
+    htype: Final[int] = ETHERNET
+    hlen: Final[int] = 6
+    hops: Final[int] = 0
+    secs: Final[int] = 0
+    flags: Final[int] = 0
+    ciaddr: Final[IPv4Address] = UNSPECIFIED
+    yiaddr: Final[IPv4Address] = UNSPECIFIED
+    siaddr: Final[IPv4Address] = UNSPECIFIED
+    giaddr: Final[IPv4Address] = UNSPECIFIED
+    chaddr: Final[bytes] = bytes(16)
+    sname: Final[bytes] = bytes(_SNAME_BYTES)
+    file: Final[bytes] = bytes(_FILE_BYTES)
+    area: Final[bytes] = _END
+    _by_code: Mapping[int, bytes] | None = field(default=None, init=False, repr=False, compare=False)
 
-    def __post_init__(self) -> None:
-        joined: dict[int, bytes] = dict(self.options)
-        if len(joined) < len(self.options):
-            joined = {}
-            _join(self.options, joined)
-        overload = joined.get(Option4.OVERLOAD)
-        if overload:
-            # RFC 3396 §5: the options field first, then file, then sname.
-            for bit, area, name in ((Overload.FILE, self.file, "file"), (Overload.SNAME, self.sname, "sname")):
-                if overload[0] & bit:
-                    _join(_read_options(area, 0, name)[0], joined)
-        joined.pop(Option4.PAD, None)
-        object.__setattr__(self, "by_code", joined)
+    @property
+    def by_code(self) -> Mapping[int, bytes]:
+        """The data of each option, joined from wherever its parts stand. Read once. Raises MalformedMessage."""
+        if self._by_code is None:
+            self._by_code = _read(self.area, 0, self.file, self.sname)
+        return self._by_code
+
+    @property
+    def options(self) -> tuple[Option, ...]:
+        """The options of the options field as they stand there, in order, with PAD and without END."""
+        found: list[Option] = []
+        at = 0
+        while at < len(self.area) and (code := self.area[at]) != Option4.END:
+            end = at + 2 + self.area[at + 1] if code else at + 1
+            found.append(Option(code, self.area[at + 2 : end]))
+            at = end
+        return tuple(found)
 
     @property
     def kind(self) -> int | None:
@@ -123,25 +127,25 @@ def decode(data: bytes) -> Message4:
     op, htype, hlen, hops, xid, secs, flags, ci, yi, si, gi, chaddr, sname, file, cookie = _HEADER.unpack_from(data)
     if cookie != MAGIC_COOKIE:
         raise MalformedMessage(f"DHCPv4 message: cookie {cookie.hex()} at offset 236, not {MAGIC_COOKIE.hex()}")
-    options, end = _read_options(data, _HEADER.size, "options")
-    return Message4(
+    message = Message4(
         op=op,
+        xid=xid,
         htype=htype,
         hlen=hlen,
         hops=hops,
-        xid=xid,
         secs=secs,
         flags=flags,
         ciaddr=IPv4Address(ci) if ci else UNSPECIFIED,
         yiaddr=IPv4Address(yi) if yi else UNSPECIFIED,
         siaddr=IPv4Address(si) if si else UNSPECIFIED,
-        giaddr=IPv4Address(gi) if gi else UNSPECIFIED,
+        giaddr=_relay(gi) if gi else UNSPECIFIED,
         chaddr=chaddr,
         sname=sname,
         file=file,
-        options=options,
-        end=data[end:],
+        area=data[_HEADER.size :],
     )
+    message._by_code = _read(data, _HEADER.size, file, sname)
+    return message
 
 
 def encode(message: Message4) -> bytes:
@@ -163,7 +167,7 @@ def encode(message: Message4) -> bytes:
         message.file,
         MAGIC_COOKIE,
     )
-    return header + _encode_options(message.options) + message.end
+    return header + message.area
 
 
 def with_options(message: Message4, options: Mapping[int, bytes], largest_bytes: int = _DEFAULT_ROOM) -> Message4:
@@ -172,51 +176,33 @@ def with_options(message: Message4, options: Mapping[int, bytes], largest_bytes:
     Data over 255 bytes is split. What does not fit into largest_bytes goes on in `file` and `sname` where these are
     empty (52); should there still be too much, the message is longer than asked for, since no part may be left out.
     """
-    fitting = fitted(options, largest_bytes)
-    if fitting is not None:
-        pieces, end = fitting
-    else:
-        room = max(largest_bytes, SMALLEST_BYTES) - _HEADER.size - len(_END)
-        split_up = [piece for code, data in options.items() for piece in split(code, data)]
-        if _size(split_up) > room:
-            message, split_up = _overloaded(message, options, room)
-        pieces, end = tuple(split_up), _end_behind(_size(split_up))
-    # Not dataclasses.replace, which costs as much as all the rest of this.
-    return Message4(
-        op=message.op,
-        xid=message.xid,
-        htype=message.htype,
-        hlen=message.hlen,
-        hops=message.hops,
-        secs=message.secs,
-        flags=message.flags,
-        ciaddr=message.ciaddr,
-        yiaddr=message.yiaddr,
-        siaddr=message.siaddr,
-        giaddr=message.giaddr,
-        chaddr=message.chaddr,
-        sname=message.sname,
-        file=message.file,
-        options=pieces,
-        end=end,
-    )
+    area = fitted(encode_options(options), largest_bytes)
+    if area is not None:
+        return replace(message, area=area)
+    room = max(largest_bytes, SMALLEST_BYTES) - _HEADER.size - len(_END)
+    message, pieces = _overloaded(message, options, room)
+    return replace(message, area=_closed(_encode(pieces)))
 
 
-def fitted(options: Mapping[int, bytes], largest_bytes: int = _DEFAULT_ROOM) -> tuple[tuple[Option, ...], bytes] | None:
-    """Options and end of a message where none is to be split or put elsewhere, as in nearly every one; else None."""
-    lengths = [len(data) for data in options.values()]
-    size = sum(lengths) + 2 * len(lengths)
-    if (
-        size + _HEADER.size + len(_END) > max(largest_bytes, SMALLEST_BYTES)
-        or max(lengths, default=0) > _LONGEST_OPTION
-    ):
+def fitted(options: bytes, largest_bytes: int = _DEFAULT_ROOM) -> bytes | None:
+    """Encoded options with END, padded to what relays demand; None where the message would be longer than allowed."""
+    if _HEADER.size + len(options) + len(_END) > max(largest_bytes, SMALLEST_BYTES):
         return None
-    return tuple(map(_option, options.items())), _end_behind(size)
+    return _closed(options)
 
 
-def _end_behind(size: int) -> bytes:
-    """END, padded to what relays demand. size: of the options before it."""
-    return _END.ljust(SMALLEST_BYTES - _HEADER.size - size, b"\0")
+def _closed(options: bytes) -> bytes:
+    return (options + _END).ljust(SMALLEST_BYTES - _HEADER.size, b"\0")
+
+
+def encode_options(options: Mapping[int, bytes]) -> bytes:
+    """Options as bytes, those of more than 255 bytes split."""
+    return _encode(piece for code, data in options.items() for piece in split(code, data))
+
+
+def decode_options(data: bytes) -> Mapping[int, bytes]:
+    """What `encode_options` wrote."""
+    return _read(data, 0, b"", b"")
 
 
 def split(code: int, data: bytes) -> tuple[Option, ...]:
@@ -280,43 +266,38 @@ def suboptions(data: bytes) -> tuple[Option, ...]:
     return tuple(found)
 
 
-def _read_options(data: bytes, at: int, area: str) -> tuple[tuple[Option, ...], int]:
-    """The options from an offset on, and where END stands or the data ends."""
-    found: list[Option] = []
+def _read(data: bytes, at: int, file: bytes, sname: bytes) -> dict[int, bytes]:
+    """All options from an offset on, joined (RFC 3396 §5): the options field first, then file, then sname."""
+    found: dict[int, bytes] = {}
+    _read_area(data, at, "options", found)
+    overload = found.get(Option4.OVERLOAD)
+    if overload:
+        for bit, area, name in ((Overload.FILE, file, "file"), (Overload.SNAME, sname, "sname")):
+            if overload[0] & bit:
+                _read_area(area, 0, name, found)
+    return found
+
+
+def _read_area(data: bytes, at: int, name: str, found: dict[int, bytes]) -> None:
+    """Add the options from an offset on to what was found before, up to END or the end of the data."""
     size = len(data)
     while at < size:
         code = data[at]
-        if code == 255:  # END; a plain number, since this loop is where a flood of requests is read
-            break
+        if code == 255:  # END, and 0 for PAD; plain numbers, since this loop is where a flood of requests is read
+            return
         if code == 0:
-            found.append(_PAD)
             at += 1
             continue
         end = at + 2 + data[at + 1] if at + 1 < size else size + 1
         if end > size:
-            raise MalformedMessage(f"DHCPv4 option {code} at offset {at} of {area}: runs over the end at {size}")
-        found.append(_option((code, data[at + 2 : end])))
+            raise MalformedMessage(f"DHCPv4 option {code} at offset {at} of {name}: runs over the end at {size}")
+        part = data[at + 2 : end]
+        found[code] = found[code] + part if code in found else part
         at = end
-    return tuple(found), at
 
 
-_PAD = Option(Option4.PAD, b"")
-
-
-def _join(options: Iterable[Option], joined: dict[int, bytes]) -> None:
-    for code, data in options:
-        before = joined.get(code)
-        joined[code] = data if before is None else before + data
-
-
-def _encode_options(options: Iterable[Option]) -> bytes:
-    out = bytearray()
-    for code, data in options:
-        out.append(code)
-        if code:
-            out.append(len(data))
-            out += data
-    return bytes(out)
+def _encode(pieces: Iterable[Option]) -> bytes:
+    return b"".join(bytes((code, len(data))) + data for code, data in pieces)
 
 
 def _size(options: Iterable[Option]) -> int:
@@ -342,7 +323,7 @@ def _overloaded(message: Message4, options: Mapping[int, bytes], room: int) -> t
         if area is None or not inside:
             continue
         used |= area
-        encoded = _encode_options(inside) + _END
+        encoded = _encode(inside) + _END
         if area is Overload.FILE:
             message = replace(message, file=encoded.ljust(_FILE_BYTES, b"\0"))
         else:

@@ -8,10 +8,11 @@ no more than its length.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
 from ipaddress import IPv6Address
-from typing import NamedTuple, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from ironic_httpboot.dhcp.iana import INTEL_ENTERPRISE, Kind6, Option6
 from ironic_httpboot.errors import MalformedMessage
@@ -24,42 +25,49 @@ _RELAY_KINDS = (Kind6.RELAY_FORWARD, Kind6.RELAY_REPLY)
 
 
 class Option(NamedTuple):
-    """One option as it stands on the wire. A tuple, for the same reason as in message4."""
+    """One option as it stands on the wire."""
 
     code: int
     data: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Message6:
-    """A message between client and server. transaction: 24 bits."""
+_option: Callable[[tuple[int, bytes]], Option] = partial(tuple.__new__, Option)
+"""An option from a pair, at a third of the price of naming its parts: a server reads a hundred thousand a second."""
 
-    kind: int
-    transaction: int
-    options: tuple[Option, ...] = ()
+
+@dataclass(slots=True, kw_only=True)
+class Message6:
+    """A message between client and server. transaction: 24 bits. Its fields are Final for the reason of Message4's."""
+
+    kind: Final[int]
+    transaction: Final[int]
+    options: Final[tuple[Option, ...]] = ()
+    _firsts: Mapping[int, bytes] | None = field(default=None, init=False, repr=False, compare=False)
 
     def get(self, code: int) -> bytes | None:
         """The data of the first option with a code."""
-        return _first(self.options, code)
+        if self._firsts is None:
+            self._firsts = dict(reversed(self.options))
+        return self._firsts.get(code)
 
     def all(self, code: int) -> tuple[bytes, ...]:
         """The data of every option with a code, in order."""
-        return tuple(data for each, data in self.options if each == code)
+        return tuple([data for each, data in self.options if each == code])
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Relay6:
     """A message between relays and servers. kind: RELAY_FORWARD or RELAY_REPLY."""
 
-    kind: int
-    hop_count: int
-    link_address: IPv6Address
-    peer_address: IPv6Address
-    options: tuple[Option, ...] = ()
+    kind: Final[int]
+    hop_count: Final[int]
+    link_address: Final[IPv6Address]
+    peer_address: Final[IPv6Address]
+    options: Final[tuple[Option, ...]] = ()
 
     def get(self, code: int) -> bytes | None:
         """The data of the first option with a code."""
-        return _first(self.options, code)
+        return next((data for each, data in self.options if each == code), None)
 
     @property
     def relayed(self) -> bytes | None:
@@ -70,29 +78,29 @@ class Relay6:
 AnyMessage6: TypeAlias = Message6 | Relay6
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class IaNa:
     """An identity association, option 3. t1, t2: seconds until RENEW and REBIND, 0 for the client to choose."""
 
-    iaid: int
-    t1: int = 0
-    t2: int = 0
-    options: tuple[Option, ...] = ()
+    iaid: Final[int]
+    t1: Final[int] = 0
+    t2: Final[int] = 0
+    options: Final[tuple[Option, ...]] = ()
 
     @property
     def addresses(self) -> tuple[IaAddress, ...]:
         """The addresses in it. Raises MalformedMessage."""
-        return tuple(decode_address(data) for code, data in self.options if code == Option6.IA_ADDRESS)
+        return tuple([decode_address(data) for code, data in self.options if code == Option6.IA_ADDRESS])
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class IaAddress:
     """An address, option 5. Seconds."""
 
-    address: IPv6Address
-    preferred: int
-    valid: int
-    options: tuple[Option, ...] = ()
+    address: Final[IPv6Address]
+    preferred: Final[int]
+    valid: Final[int]
+    options: Final[tuple[Option, ...]] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,23 +149,24 @@ def encode(message: AnyMessage6) -> bytes:
 
 def decode_options(data: bytes, at: int = 0) -> tuple[Option, ...]:
     """The options from an offset on. Raises MalformedMessage."""
-    found = []
-    size = len(data)
+    found: list[Option] = []
+    size, header = len(data), _OPTION_HEADER.unpack_from
     while at < size:
         if at + 4 > size:
             raise MalformedMessage(f"DHCPv6 option at offset {at}: its header runs over the end at {size}")
-        code, length = _OPTION_HEADER.unpack_from(data, at)
+        code, length = header(data, at)
         end = at + 4 + length
         if end > size:
             raise MalformedMessage(f"DHCPv6 option {code} at offset {at}: runs over the end at {size}")
-        found.append(Option(code, data[at + 4 : end]))
+        found.append(_option((code, data[at + 4 : end])))
         at = end
     return tuple(found)
 
 
 def encode_options(options: Iterable[Option]) -> bytes:
     """Options as bytes."""
-    return b"".join(_OPTION_HEADER.pack(code, len(data)) + data for code, data in options)
+    header = _OPTION_HEADER.pack
+    return b"".join([header(code, len(data)) + data for code, data in options])
 
 
 def decode_ia(data: bytes) -> IaNa:
@@ -165,12 +174,23 @@ def decode_ia(data: bytes) -> IaNa:
     if len(data) < _IA_HEADER.size:
         raise MalformedMessage(f"DHCPv6 option 3: {len(data)} bytes, less than {_IA_HEADER.size}")
     iaid, t1, t2 = _IA_HEADER.unpack_from(data)
-    return IaNa(iaid=iaid, t1=t1, t2=t2, options=decode_options(data, _IA_HEADER.size))
+    options = decode_options(data, _IA_HEADER.size) if len(data) > _IA_HEADER.size else ()
+    return IaNa(iaid=iaid, t1=t1, t2=t2, options=options)
 
 
 def encode_ia(ia: IaNa) -> bytes:
     """The data of option 3."""
-    return _IA_HEADER.pack(ia.iaid, ia.t1, ia.t2) + encode_options(ia.options)
+    return ia_option(ia.iaid, ia.t1, ia.t2, ia.options).data
+
+
+def ia_option(iaid: int, t1: int, t2: int, options: Iterable[Option]) -> Option:
+    """Option 3, without an IaNa in between: every answer has one."""
+    return _option((Option6.IA_NA, _IA_HEADER.pack(iaid, t1, t2) + encode_options(options)))
+
+
+def address_option(address: IPv6Address, preferred: int, valid: int) -> Option:
+    """Option 5, with nothing inside."""
+    return _option((Option6.IA_ADDRESS, _ADDRESS_HEADER.pack(address.packed, preferred, valid)))
 
 
 def decode_address(data: bytes) -> IaAddress:
@@ -178,14 +198,14 @@ def decode_address(data: bytes) -> IaAddress:
     if len(data) < _ADDRESS_HEADER.size:
         raise MalformedMessage(f"DHCPv6 option 5: {len(data)} bytes, less than {_ADDRESS_HEADER.size}")
     address, preferred, valid = _ADDRESS_HEADER.unpack_from(data)
-    options = decode_options(data, _ADDRESS_HEADER.size)
+    options = decode_options(data, _ADDRESS_HEADER.size) if len(data) > _ADDRESS_HEADER.size else ()
     return IaAddress(address=IPv6Address(address), preferred=preferred, valid=valid, options=options)
 
 
 def encode_address(address: IaAddress) -> bytes:
     """The data of option 5."""
     packed = _ADDRESS_HEADER.pack(address.address.packed, address.preferred, address.valid)
-    return packed + encode_options(address.options)
+    return packed + encode_options(address.options) if address.options else packed
 
 
 def decode_vendor_class(data: bytes) -> VendorClass:
@@ -259,10 +279,3 @@ def link_layer_address(data: bytes) -> bytes:
     if len(data) < 3:
         raise MalformedMessage(f"DHCPv6 option 79: {len(data)} bytes hold no address")
     return data[2:]
-
-
-def _first(options: tuple[Option, ...], code: int) -> bytes | None:
-    for each, data in options:
-        if each == code:
-            return data
-    return None

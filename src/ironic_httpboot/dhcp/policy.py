@@ -51,13 +51,13 @@ class Boot:
 
     def url_for(self, client: Client, server: Address) -> str | None:
         """The URL that answers what a client wants, or None."""
-        match client.wants:
-            case Wants.SCRIPT:
-                found = self.script
-            case Wants.URL:
-                found = self.loaders.get(client.arch_label or "", self.url)
-            case _:
-                return None
+        wants = client.wants
+        if wants is Wants.URL:
+            found = self.loaders.get(client.arch_label or "", self.url)
+        elif wants is Wants.SCRIPT:
+            found = self.script
+        else:
+            return None
         if found is None or (server.is_unspecified and SERVER_MARK in found):
             return None
         return found.replace(SERVER_MARK, f"[{server}]" if server.version == 6 else str(server))
@@ -108,11 +108,14 @@ class Machines:
         return (address for address in self._reserved if address.version == version)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Subnet:
-    """A network on which machines are answered. ranges: first and last address that may be
-    leased, none for proxies. numbers: the same as numbers. key: what a lease's key begins with, since a client may
-    have one on each network (RFC 2131 §4.2)."""
+    """A network on which machines are answered. Two are never equal, so that what follows from one is found by it.
+
+    ranges: first and last address that may be leased, none for proxies. numbers: the same as numbers. span: the first
+    and last number of the network. key: what a lease's key begins with, since a client may have one on each network
+    (RFC 2131 §4.2).
+    """
 
     network: Network
     ranges: tuple[tuple[Address, Address], ...] = ()
@@ -120,16 +123,19 @@ class Subnet:
     dns: tuple[Address, ...] = ()
     domain: str = ""
     lease_seconds: int = 3600
-    numbers: tuple[tuple[int, int], ...] = field(init=False, repr=False, compare=False)
-    key: bytes = field(init=False, repr=False, compare=False)
+    numbers: tuple[tuple[int, int], ...] = field(init=False, repr=False)
+    span: tuple[int, int] = field(init=False, repr=False)
+    key: bytes = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "numbers", tuple((int(first), int(last)) for first, last in self.ranges))
+        object.__setattr__(self, "span", (int(self.network.network_address), int(self.network.broadcast_address)))
         object.__setattr__(self, "key", self.network.network_address.packed)
 
     def holds(self, address: Address) -> bool:
         """Whether an address belongs to it."""
-        return address.version == self.network.version and address in self.network
+        first, last = self.span
+        return first <= int(address) <= last and address.version == self.network.version
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,7 +149,12 @@ class Policy:
 
     def subnet_of(self, address: Address) -> Subnet | None:
         """The subnet to which an address belongs."""
-        return next((subnet for subnet in self.subnets if subnet.holds(address)), None)
+        number, version = int(address), address.version
+        for subnet in self.subnets:
+            first, last = subnet.span
+            if first <= number <= last and version == subnet.network.version:
+                return subnet
+        return None
 
     def boot_for(self, machine: Machine | None) -> Boot | None:
         """What a machine boots; None for an unknown one."""

@@ -13,24 +13,26 @@ import logging
 import socket
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 from typing import TypeAlias
 
-from ironic_httpboot.dhcp import identity, message4, message6
+from ironic_httpboot.dhcp import identity, interfaces, message4, message6
+from ironic_httpboot.dhcp.client import identify4
 from ironic_httpboot.dhcp.decide4 import Reply4, decide4
 from ironic_httpboot.dhcp.decide6 import Arrival6, Reply6, decide6
 from ironic_httpboot.dhcp.iana import ALL_RELAYS_AND_SERVERS, SERVER_PORT4, SERVER_PORT6, Option6
 from ironic_httpboot.dhcp.interfaces import Interface, look_up
 from ironic_httpboot.dhcp.leasefile import LeaseFile
-from ironic_httpboot.dhcp.leases import Leases
-from ironic_httpboot.dhcp.limits import Limiter
-from ironic_httpboot.dhcp.policy import Ignore, Policy
+from ironic_httpboot.dhcp.leases import MOST_LEASES, Leases
+from ironic_httpboot.dhcp.limits import MOST_CLIENTS, Limiter
+from ironic_httpboot.dhcp.policy import Address, Ignore, Policy
 from ironic_httpboot.dhcp.report import Reporter
 from ironic_httpboot.errors import HostError, HttpBootError, MalformedMessage
 from ironic_httpboot.events import Sink
+from ironic_httpboot.model import not_for_machines
 
 _LOG = logging.getLogger(__name__)
 
@@ -41,23 +43,39 @@ _RECEIVE_BYTES = 1 << 20
 _SO_RCVBUFFORCE = 33
 """socket(7); Python has no name for it."""
 _LARGEST_MESSAGE = 65_535
+_LOOK_SECONDS = 1.0
+"""How long an interface is taken to have the addresses that it had: looking costs as much as some four answers."""
 
-_address6 = lru_cache(maxsize=4096)(IPv6Address)
-_text = lru_cache(maxsize=4096)(str)
-"""Reading and writing an IPv6 address costs more than deciding about it; most messages come from a few relays, or the
-four of an exchange from one machine."""
-
+_Answerer: TypeAlias = "Callable[[bytes, str, float], Answer | None]"
+"""What leaves for a message, the address that it came from, and the time."""
 Answer: TypeAlias = tuple[bytes, tuple[str, int] | tuple[str, int, int, int], Reply4 | Reply6]
+
+
+@lru_cache(maxsize=4096)
+def _address6(text: str) -> IPv6Address:
+    """Most messages come through a few relays; and inet_pton reads at a tenth of what ipaddress takes."""
+    return IPv6Address(socket.inet_pton(socket.AF_INET6, text.partition("%")[0]))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """How to serve. lease_file: must be given in server mode. families: 4, 6 or both."""
+    """How to serve. lease_file: must be given in server mode. families: 4, 6 or both.
+
+    most_leases, most_clients: so many addresses of a family, and clients that have asked, are remembered at once.
+    """
 
     interfaces: Sequence[str]
     policy: Policy
     families: Sequence[int] = (4, 6)
     lease_file: Path | None = None
+    most_leases: int = MOST_LEASES
+    most_clients: int = MOST_CLIENTS
+
+
+def own_addresses() -> frozenset[Address]:
+    """All addresses of this host, whichever interface they are on."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        return interfaces.own_addresses(probe.fileno())
 
 
 class DhcpServer:
@@ -67,28 +85,32 @@ class DhcpServer:
         """on_event: hears of every question and answer; without it none is described, which saves time."""
         self._settings = settings
         self._policy = settings.policy
-        self._leases4, self._leases6 = Leases(4), Leases(6)
+        self._leases4, self._leases6 = (Leases(version, most=settings.most_leases) for version in (4, 6))
         self._file = LeaseFile(settings.lease_file, (self._leases4, self._leases6)) if settings.lease_file else None
-        self._limiter = Limiter()
+        self._limiter = Limiter(most=settings.most_clients)
         self._reporter = Reporter(on_event) if on_event else None
-        self._sockets: list[socket.socket] = []
+        self._opened: dict[str, _Opened] = {}
+        self._seen: dict[str, tuple[Interface, float]] = {}
         self._duid = b""
+        self._own: frozenset[Address] = frozenset()
         self.listening: list[str] = []
 
     async def start(self) -> None:
         """Read the leases, and listen. Raises HostError, naming interface and port."""
         if self._file is not None:
             self._file.open()
+        self._own = own_addresses()
         self._configure()
-        loop = asyncio.get_running_loop()
         try:
             for name in self._settings.interfaces:
-                for one, ready in self._open(name):
-                    loop.add_reader(one, ready)
+                self._opened[name] = self._open(name, _Opened())
         except HttpBootError:
             await self.stop()
             raise
-        if not self._sockets:
+        self.listening = [
+            f"{name} (IPv{version})" for name, opened in self._opened.items() for version in opened.sockets
+        ]
+        if not self.listening:
             raise HostError(
                 f"DHCP on {', '.join(self._settings.interfaces)}: looked for addresses → none",
                 hint="give the interface an address first",
@@ -96,10 +118,9 @@ class DhcpServer:
 
     async def stop(self) -> None:
         """Close everything. Fine to call twice."""
-        for one in self._sockets:
-            asyncio.get_running_loop().remove_reader(one)
-            one.close()
-        self._sockets.clear()
+        for opened in self._opened.values():
+            opened.close()
+        self._opened.clear()
         if self._file is not None:
             self._file.close()
 
@@ -107,6 +128,38 @@ class DhcpServer:
         """Answer by another policy from now on. Leases stay."""
         self._policy = policy
         self._configure()
+
+    def look_after(self) -> None:
+        """Open what was not there before: an interface that was made anew, as a bridge is at its restart, or that has
+        got its first address of a family. Call it now and then.
+
+        The old sockets of what is gone hear nothing. What is amiss is said once.
+        """
+        for name, before in self._opened.items():
+            index = _index_of(name)
+            if before.index not in (0, index):
+                before.close()
+                _LOG.warning("interface %s: is gone: nobody is answered there until it is back", name)
+                self._opened[name] = before = _Opened()
+            if index and len(before.sockets) < len(set(self._settings.families)):
+                self._open_more(name, before)
+
+    def _open_more(self, name: str, before: _Opened) -> None:
+        try:
+            opened = self._open(name, before)
+        except HostError as error:
+            if not before.trouble:
+                _LOG.error("%s", error)
+                self._opened[name] = replace(before, trouble=True)
+            return
+        if opened.sockets.keys() == before.sockets.keys():
+            return  # its addresses are not there yet
+        if before.index:
+            more = " and ".join(f"IPv{version}" for version in opened.sockets if version not in before.sockets)
+            _LOG.warning("interface %s: has got an address, and is answered over %s too", name, more)
+        else:
+            _LOG.warning("interface %s: is back, and answered again", name)
+        self._opened[name] = opened
 
     def hand_to(self, user: int, group: int) -> None:
         """Let a user go on with the lease file, before this process becomes that user's."""
@@ -122,22 +175,71 @@ class DhcpServer:
             subnets = [each for each in self._policy.subnets if each.network.version == table.version]
             ranges = [(int(first), int(last)) for each in subnets for first, last in each.ranges]
             table.configure(ranges, map(int, self._policy.machines.reserved(table.version)))
+        self._withhold()
 
-    def _open(self, name: str) -> list[tuple[socket.socket, Callable[[], None]]]:
-        opened: list[tuple[socket.socket, Callable[[], None]]] = []
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-            interface = look_up(name, probe.fileno())
+    def _withhold(self) -> None:
+        """Have nobody get an address of this host, or one that no machine of a network may have."""
+        for table in (self._leases4, self._leases6):
+            subnets = (each for each in self._policy.subnets if each.network.version == table.version)
+            theirs = (address for each in subnets for _, address in not_for_machines(each.network, each.router))
+            table.withhold({int(each) for each in (*self._own, *theirs) if each.version == table.version})
+
+    def _open(self, name: str, before: _Opened) -> _Opened:
+        """Listen on an interface as before, and for each family in which it has addresses. Raises HostError."""
+        seen, _ = self._seen.get(name) or (None, 0)
+        interface = self._look_up(name, seen)
         if not self._duid:
             self._duid = self._identity(interface)
-        if 4 in self._settings.families and interface.address4 is not None:
-            one = self._bound(socket.AF_INET, interface, SERVER_PORT4)
-            answer4 = partial(self.answer4, interface.name, interface.address4)
-            opened.append((one, _Line(self, one, interface.name, answer4).ready))
-        if 6 in self._settings.families and interface.has_ipv6:
-            one = self._bound(socket.AF_INET6, interface, SERVER_PORT6)
-            address = interface.address6 or IPv6Address(0)
-            opened.append((one, _Line(self, one, interface.name, partial(self.answer6, interface, address)).ready))
-        return opened
+        if not before.index:
+            self._seen[name] = interface, time.monotonic()
+        there = {4: interface.address4 is not None, 6: interface.has_ipv6}
+        more: dict[int, socket.socket] = {}
+        try:
+            for version in (4, 6):
+                if there[version] and version in self._settings.families and version not in before.sockets:
+                    more[version] = one = _bound(version, interface)
+                    asyncio.get_running_loop().add_reader(one, _Line(self, one, name, version).ready)
+        except HostError:
+            _Opened(sockets=more).close()
+            raise
+        sockets = before.sockets | more
+        return _Opened(index=interface.index, sockets=sockets)
+
+    def _look_up(self, name: str, before: Interface | None) -> Interface:
+        """An interface as it is now; of its IPv6 addresses one of a network that is served, else that which it had."""
+        had = before.address6 if before is not None else None
+
+        def rank(address: IPv6Address) -> tuple[bool, bool]:
+            return self._policy.subnet_of(address) is None, address != had
+
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            return look_up(name, probe.fileno(), rank)
+
+    def answerer(self, name: str, version: int) -> _Answerer | None:
+        """How a family's questions are answered on an interface by the address that it has now; None without one."""
+        interface, seen = self._seen[name]
+        if time.monotonic() - seen >= _LOOK_SECONDS:
+            interface = self._look_again(name, interface)
+        if version == 4:
+            return partial(self.answer4, name, interface.address4) if interface.address4 is not None else None
+        return partial(self.answer6, interface, interface.address6 or IPv6Address(0)) if interface.has_ipv6 else None
+
+    def _look_again(self, name: str, before: Interface) -> Interface:
+        """What has become of an interface, and of this host's addresses. What has changed is said."""
+        try:
+            found = self._look_up(name, before)
+        except HostError:
+            found = replace(before, address4=None, address6=None, has_ipv6=False)  # it is gone: see look_after
+        self._seen[name] = found, time.monotonic()
+        own = own_addresses()
+        if own != self._own:
+            self._own = own
+            self._withhold()
+        for version, was, now in ((4, before.address4, found.address4), (6, before.address6, found.address6)):
+            if was != now and version in self._settings.families:
+                became = f"is {now} now" if now is not None else "is gone"
+                _LOG.warning("interface %s: its IPv%d address %s; it was %s", name, version, became, was or "none")
+        return found
 
     def _identity(self, interface: Interface) -> bytes:
         """Our DUID: the one that the lease file keeps, or else one that this host derives."""
@@ -146,30 +248,6 @@ class DhcpServer:
         derived = identity.derive(" ".join((*sorted(self._settings.interfaces), str(place))), mac)
         return self._file.identity(derived) if self._file is not None else derived
 
-    def _bound(self, family: socket.AddressFamily, interface: Interface, port: int) -> socket.socket:
-        one = socket.socket(family, socket.SOCK_DGRAM)
-        self._sockets.append(one)
-        try:
-            one.setblocking(False)
-            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            _widen(one)
-            one.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, interface.name.encode())
-            if family == socket.AF_INET:
-                one.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
-            else:
-                one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-                group = socket.inet_pton(socket.AF_INET6, ALL_RELAYS_AND_SERVERS)
-                member = group + interface.index.to_bytes(4, "little")
-                one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP, member)
-            one.bind(("", port))
-        except OSError as error:
-            hint = None
-            if error.errno in (errno.EACCES, errno.EPERM):
-                hint = "DHCP's ports are for root, or with the capability CAP_NET_BIND_SERVICE"
-            raise HostError(f"UDP port {port} on {interface.name}: opened → {error.strerror}", hint=hint) from error
-        self.listening.append(f"{interface.name} (IPv{4 if family == socket.AF_INET else 6})")
-        return one
-
     def answer4(self, interface: str, server: IPv4Address, data: bytes, _: str, now: float) -> Answer | None:
         """What leaves for one DHCPv4 message; from whom its datagram came does not matter."""
         try:
@@ -177,20 +255,21 @@ class DhcpServer:
         except MalformedMessage as error:
             _LOG.info("ignored on %s: %s", interface, error.message)
             return None
-        if not self._limiter.allows(message.hardware_address, now):
+        # Who shows nothing of itself shares one bucket with its like, and is not answered.
+        if not self._limiter.allows(message.hardware_address or identify4(message).key, now):
             return None
         reply = decide4(message, server, self._policy, self._leases4, now)
         if self._reporter is not None:
             self._reporter.heard4(message, interface, reply, now)
         if isinstance(reply, Ignore):
             return None
-        return message4.encode(reply.message), (_text(reply.address), reply.port), reply
+        return message4.encode(reply.message), (socket.inet_ntoa(reply.address.packed), reply.port), reply
 
     def answer6(self, interface: Interface, server: IPv6Address, data: bytes, peer: str, now: float) -> Answer | None:
         """What leaves for one DHCPv6 message."""
         try:
             message = message6.decode(data)
-            arrival = Arrival6(peer=_address6(peer.partition("%")[0]), server=server, duid=self._duid)
+            arrival = Arrival6(peer=_address6(peer), server=server, duid=self._duid)
         except MalformedMessage as error:
             _LOG.info("ignored on %s: %s", interface.name, error.message)
             return None
@@ -201,7 +280,8 @@ class DhcpServer:
             self._reporter.heard6(message, interface.name, arrival, reply, now)
         if isinstance(reply, Ignore):
             return None
-        return message6.encode(reply.message), (_text(reply.address), reply.port, 0, interface.index), reply
+        text = socket.inet_ntop(socket.AF_INET6, reply.address.packed)
+        return message6.encode(reply.message), (text, reply.port, 0, interface.index), reply
 
     def send(self, one: socket.socket, answers: list[Answer]) -> None:
         """Write down what the answers promise, and let them go."""
@@ -216,6 +296,57 @@ class DhcpServer:
                 one.sendto(data, address)
             except OSError as error:
                 _LOG.warning("answer to %s → %s", address[0], error.strerror)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Opened:
+    """An interface on which we listen. index: the kernel's number for it; 0 while it is gone. sockets: by family.
+
+    trouble: whether it was said that it cannot be opened.
+    """
+
+    index: int = 0
+    sockets: dict[int, socket.socket] = field(default_factory=dict)
+    trouble: bool = False
+
+    def close(self) -> None:
+        """Listen no more."""
+        for one in self.sockets.values():
+            asyncio.get_running_loop().remove_reader(one)
+            one.close()
+
+
+def _index_of(name: str) -> int:
+    try:
+        return socket.if_nametoindex(name)
+    except OSError:
+        return 0
+
+
+def _bound(version: int, interface: Interface) -> socket.socket:
+    """A socket that hears a family's questions on one interface. Raises HostError."""
+    port = SERVER_PORT4 if version == 4 else SERVER_PORT6
+    one = socket.socket(socket.AF_INET if version == 4 else socket.AF_INET6, socket.SOCK_DGRAM)
+    try:
+        one.setblocking(False)
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        _widen(one)
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, interface.name.encode())
+        if version == 4:
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+        else:
+            one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            group = socket.inet_pton(socket.AF_INET6, ALL_RELAYS_AND_SERVERS)
+            member = group + interface.index.to_bytes(4, "little")
+            one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP, member)
+        one.bind(("", port))
+    except OSError as error:
+        one.close()
+        hint = None
+        if error.errno in (errno.EACCES, errno.EPERM):
+            hint = "DHCP's ports are for root, or with the capability CAP_NET_BIND_SERVICE"
+        raise HostError(f"UDP port {port} on {interface.name}: opened → {error.strerror}", hint=hint) from error
+    return one
 
 
 def _widen(one: socket.socket) -> None:
@@ -237,26 +368,32 @@ def _limited_by(message: message6.AnyMessage6) -> bytes:
 class _Line:
     """One interface's socket of one family."""
 
-    def __init__(
-        self,
-        server: DhcpServer,
-        one: socket.socket,
-        interface: str,
-        answer: Callable[[bytes, str, float], Answer | None],
-    ) -> None:
-        """answer: what leaves for a message, the address that it came from, and the time."""
+    def __init__(self, server: DhcpServer, one: socket.socket, interface: str, version: int) -> None:
         self._server = server
         self._socket = one
         self._interface = interface
-        self._answer = answer
+        self._version = version
 
     def ready(self) -> None:
-        """Read what is there, answer it."""
+        """Answer what is there, and what comes meanwhile: asking the socket again is cheaper than the loop's next turn.
+
+        The first message is answered before a second one is looked for, since mostly there is none.
+        """
+        most, left = 1, _BATCH
+        while left > 0 and (found := _drain(self._socket, most)):
+            self._answer_all(found)
+            left -= len(found)
+            most = left
+
+    def _answer_all(self, found: list[tuple[bytes, str]]) -> None:
+        act = self._server.answerer(self._interface, self._version)
+        if act is None:
+            return
         answers = []
         now = time.time()
-        for data, peer in _drain(self._socket):
+        for data, peer in found:
             try:
-                answer = self._answer(data, peer, now)
+                answer = act(data, peer, now)
             except Exception:
                 _LOG.exception("on %s: a message is not answered because of a bug", self._interface)
                 continue
@@ -266,10 +403,10 @@ class _Line:
             self._server.send(self._socket, answers)
 
 
-def _drain(one: socket.socket) -> list[tuple[bytes, str]]:
+def _drain(one: socket.socket, most: int) -> list[tuple[bytes, str]]:
     """The messages that wait, with their senders' addresses."""
-    found = []
-    for _ in range(_BATCH):
+    found: list[tuple[bytes, str]] = []
+    while len(found) < most:
         try:
             data, peer = one.recvfrom(_LARGEST_MESSAGE)
         except BlockingIOError:

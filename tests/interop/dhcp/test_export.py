@@ -9,6 +9,10 @@ from pathlib import Path
 import pytest
 
 from ironic_httpboot.dhcp import export
+from ironic_httpboot.dhcp.export_dnsmasq import dnsmasq
+from ironic_httpboot.dhcp.export_isc import isc, isc6
+from ironic_httpboot.dhcp.export_kea import kea
+from ironic_httpboot.dhcp.export_neutron import neutron, neutron_json
 from ironic_httpboot.dhcp.policy import Subnet
 from ironic_httpboot.errors import InputError
 from kit.judges import judge
@@ -44,30 +48,30 @@ SITE = export.Site(
 
 def test_dnsmasq_takes_it(tmp_path: Path) -> None:
     file = tmp_path / "dnsmasq.conf"
-    file.write_text(export.dnsmasq(SITE))
+    file.write_text(dnsmasq(SITE))
     judge("dnsmasq", "--test", f"--conf-file={file}")
 
 
 @pytest.mark.parametrize("version", [4, 6])
 def test_kea_takes_it(version: int, tmp_path: Path) -> None:
     file = tmp_path / "kea.json"
-    file.write_text(export.kea(SITE, version))
+    file.write_text(kea(SITE, version))
     judge(f"kea-dhcp{version}", "-t", file)
 
 
 def test_isc_dhcpd_takes_it(tmp_path: Path) -> None:
     file = tmp_path / "dhcpd.conf"
-    file.write_text(export.isc(SITE))
+    file.write_text(isc(SITE))
     judge("dhcpd", "-t", "-cf", file)
-    file.write_text(export.isc6(SITE))
+    file.write_text(isc6(SITE))
     judge("dhcpd", "-6", "-t", "-cf", file)
 
 
 def test_the_shell_takes_neutrons_commands_and_json_says_the_same(tmp_path: Path) -> None:
     file = tmp_path / "neutron.sh"
-    file.write_text(export.neutron(SITE))
+    file.write_text(neutron(SITE))
     judge("bash", "-n", file)
-    ports = json.loads(export.neutron_json(SITE))["ports"]
+    ports = json.loads(neutron_json(SITE))["ports"]
     assert ports[1] == {
         "mac_address": "52:54:00:00:00:02",
         "extra_dhcp_opts": [
@@ -83,7 +87,7 @@ def test_the_shell_takes_neutrons_commands_and_json_says_the_same(tmp_path: Path
 
 
 def test_kea_sends_option_16_in_the_form_that_firmware_looks_for() -> None:
-    text = export.kea(SITE, 6)
+    text = kea(SITE, 6)
     assert '"data": "00000157000A48545450436C69656E74"' in text
     assert '"preferred-lifetime": 3600' in text
 
@@ -102,7 +106,7 @@ def test_what_cannot_work_is_said() -> None:
         "no [[subnet]] of IPv6 has a range: its machines get no address from this server",
     ]
     with pytest.raises(InputError):
-        export.kea(SITE, 5)
+        kea(SITE, 5)
 
 
 @pytest.mark.parametrize(

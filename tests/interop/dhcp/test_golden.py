@@ -22,7 +22,7 @@ CAPTURES = sorted(GOLDEN.glob("*.pcap"))
 OTHERS = ("dhclient4", "dhclient6")
 FIRMWARE = [path for path in CAPTURES if path.stem not in OTHERS]
 """With the loaders that firmware started in them, where there are any."""
-_PATHS = {"server4", "server6", "proxy4", "proxy6", "relayed4", "relayed6", "arm64", *OTHERS}
+_PATHS = {"server4", "server6", "proxy4", "proxy6", "relayed4", "relayed6", "arm64", "loaders4", "loaders6", *OTHERS}
 
 
 def test_there_are_captures_of_each_path() -> None:

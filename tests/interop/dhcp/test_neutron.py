@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from ironic_httpboot.dhcp import export, message6
 from ironic_httpboot.dhcp.firmware import Rule, assess6
 from ironic_httpboot.dhcp.iana import Kind6, Option6
 from kit import neutron
+from kit.asker import ask6
 from kit.dhcp import MAC, question6
 from kit.judges import judge
 from kit.network import BRIDGE, SERVER4, SERVER6, Namespace, namespace
@@ -27,15 +27,6 @@ _HOST = export.Host(name="node", mac=_MAC, url4=_URL4, url6=_URL6, script=_SCRIP
 _FIRMWARE, _PXE, _SYSTEM = ("-V", "HTTPClient:Arch:00016"), ("-V", "PXEClient:Arch:00007"), ("-V", "system")
 _IPXE = ("-V", "PXEClient:Arch:00007", "-x", "0xaf:010101")
 _RIGHT = "00:00:01:57:00:0a:48:54:54:50:43:6c:69:65:6e:74"
-_ASK6 = """
-import socket, sys
-one = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
-one.settimeout(10)
-one.bind(("::", 546))
-number = socket.if_nametoindex("eth0")
-one.sendto(bytes.fromhex(sys.argv[1]), ("ff02::1:2", 547, 0, number))
-print(one.recv(2048).hex())
-"""
 
 
 @pytest.fixture(scope="module")
@@ -67,10 +58,7 @@ def given(client: Namespace, folder: Path, *options: str) -> dict[str, str]:
 def answer6(client: Namespace, vendor: bytes = b"HTTPClient:Arch:00016:UNDI:003000") -> message6.Message6:
     """The answer to a SOLICIT that asks for 59 and 16, as firmware does."""
     asked = message6.Option(Option6.REQUESTED_OPTIONS, bytes.fromhex("003b 003c 0017 0010"))
-    question = message6.encode(question6(Kind6.SOLICIT, asked, vendor=vendor))
-    answer = message6.decode(bytes.fromhex(client.run(sys.executable, "-c", _ASK6, question.hex()).strip()))
-    assert isinstance(answer, message6.Message6)
-    return answer
+    return ask6(client, question6(Kind6.SOLICIT, asked, vendor=vendor))
 
 
 @pytest.mark.parametrize("value", ["http://192.0.2.1/" + "a" * 239, "http://192.0.2.1/x.iso\ndhcp-option=1"])

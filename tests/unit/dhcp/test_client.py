@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from dataclasses import replace
 from ipaddress import IPv6Address
 
 from ironic_httpboot.dhcp.client import Wants, identify4, identify6
@@ -30,6 +31,18 @@ def test_a_v4_client_is_known_by_mac_uuid_and_architecture() -> None:
     assert client.uuids == (uuid.UUID(bytes_le=bytes(range(1, 17))),)
     assert client.key == b"\x01" + MAC
     assert identify4(question4(options={Option4.CLIENT_ID: b"\xffabc"})).key == b"\xffabc"
+
+
+def test_a_client_without_a_hardware_address_is_known_by_what_else_it_shows() -> None:
+    """As over InfiniBand (RFC 4390), where hlen is 0."""
+    bare = replace(question4(), htype=32, hlen=0)
+    assert identify4(bare).key == bytes(range(17)), "option 97, whole"
+    assert identify4(bare).label == bytes(range(17)).hex()
+    identified = replace(question4(options={Option4.CLIENT_ID: b"\xffabc"}), htype=32, hlen=0)
+    assert identify4(identified).key == b"\xffabc"
+    assert identify4(replace(question4(vendor=b""), htype=32, hlen=0)).key == b""
+    broken = replace(question4(options={Option4.MACHINE_ID: b"abc"}), htype=32, hlen=0)
+    assert identify4(broken).key == b"", "no UUID"
 
 
 def test_of_an_option_that_is_malformed_nothing_is_learnt() -> None:

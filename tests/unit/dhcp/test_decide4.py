@@ -318,6 +318,7 @@ def test_a_client_that_plays_the_relay_changes_nothing_in_its_answer(mode: Mode)
     [
         (question4(giaddr="203.0.113.1"), "relay 203.0.113.1 is on none of our networks"),
         (question4(hops=17), "a loop"),
+        (replace(question4(vendor=b""), hlen=0), "no hardware address, no client identifier and no UUID"),
         (Message4(op=2, xid=1), "an answer, not a question"),
         (Message4(op=1, xid=1), "BOOTP"),
         (question4(giaddr="192.0.2.254", options={Option4.RELAY_AGENT: b"\x05\x09"}), "option 82"),
@@ -343,7 +344,21 @@ def test_who_has_an_address_gets_what_it_asks_for_without_another() -> None:
     assert reply.message.yiaddr == message4.UNSPECIFIED
     assert Option4.LEASE_SECONDS not in reply.message.by_code
     assert reply.message.by_code[Option4.ROUTERS] == SERVER4.packed
-    assert "is not an address of 192.0.2.0/24" in why_not(question4(Kind4.INFORM, ciaddr="203.0.113.9"))
+    assert "is an address of none of our networks" in why_not(question4(Kind4.INFORM, ciaddr="203.0.113.9"))
+    nowhere = replace(policy(), subnets=())
+    assert "is an address of none of our networks" in why_not(question4(Kind4.INFORM, ciaddr="192.0.2.200"), nowhere)
+
+
+def test_a_proxy_sends_what_it_is_asked_for_to_no_address_that_is_not_on_its_networks() -> None:
+    proxy, told = policy(Mode.PROXY), replace(policy(Mode.PROXY), subnets=policy().subnets)
+    for known, ciaddr, address in (
+        (proxy, "8.8.8.8", BROADCAST),
+        (proxy, "192.0.2.200", BROADCAST),
+        (told, "8.8.8.8", BROADCAST),
+        (told, "192.0.2.200", IPv4Address("192.0.2.200")),
+    ):
+        reply = answer(question4(Kind4.INFORM, ciaddr=ciaddr), known)
+        assert (reply.kind, reply.address, reply.port, reply.url_sent) == (Kind4.ACK, address, 68, True)
 
 
 @given(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import replace
 from ipaddress import IPv6Address, ip_network
 
@@ -224,6 +225,130 @@ def test_a_question_on_one_network_costs_a_client_nothing_on_another() -> None:
     reply_to(relayed(question6(), 1, "2001:db8:9::ff"), both, table)
     renewed = answer(question6(Kind6.RENEW, server=SERVER_DUID, address=FIRST), both, table)
     assert [str(each.address) for each in association(renewed).addresses] == [FIRST]
+
+
+OWN = IPv6Address("2001:db8::8")
+EDK2 = b"\0\x04" + bytes(range(16))
+LLT = b"\0\x01\0\x01\x12\x34\x56\x78" + MAC
+NETWORKD = b"\0\x02\0\0\xab\x11" + bytes(8)
+HIDDEN = IPv6Address("fe80::1234:5678:9abc:def0")
+"""A link-local address that tells no MAC (RFC 7217)."""
+OTHER_CARD = IPv6Address("fe80::5054:ff:fe12:3457")
+
+
+def given_in_turn(
+    machine: Machine, *turns: tuple[bytes, IPv6Address, tuple[int, ...]], table: Leases | None = None
+) -> list[str]:
+    """What is leased to each of several parties, who ask one after the other and give nothing back."""
+    table = table if table is not None else leases(6, reserved=(int(OWN),))
+    found = []
+    for number, (duid, peer, iaids) in enumerate(turns):
+        arrival, known = replace(ARRIVAL, peer=peer), policy(Mode.SERVER, machine)
+        offered = decide6(question6(duid=duid, iaids=iaids), arrival, known, table, number)
+        asked = question6(Kind6.REQUEST, duid=duid, iaids=iaids, server=SERVER_DUID)
+        reply = decide6(asked, arrival, known, table, number)
+        assert isinstance(offered, Reply6)
+        assert isinstance(reply, Reply6)
+        assert offered.leased == reply.leased
+        found.append(" ".join(str(each).removeprefix("2001:db8::") for each in reply.leased))
+    return found
+
+
+def test_a_reserved_address_is_its_cards_whatever_duid_firmware_and_system_have() -> None:
+    machine = Machine(name="node", mac=MAC, addresses=(OWN,))
+    turns = [(EDK2, PEER, (1,)), (LLT, PEER, (2,)), (NETWORKD, PEER, (3,)), (LLT, HIDDEN, (2,)), (EDK2, PEER, (1,))]
+    assert given_in_turn(machine, *turns) == ["8"] * 5
+
+
+def test_a_machine_that_is_known_by_uuid_and_by_duid_is_one_machine() -> None:
+    machine = Machine(name="node", uuid=uuid.UUID(bytes_le=EDK2[2:]), duid=NETWORKD, addresses=(OWN,))
+    assert given_in_turn(machine, (EDK2, PEER, (1,)), (NETWORKD, HIDDEN, (2,)), (EDK2, PEER, (1,))) == ["8"] * 3
+
+
+@pytest.mark.parametrize(
+    ("machine", "turns", "given"),
+    [
+        # A system's second card, which shows itself, or is hidden behind the DUID of the first.
+        (Machine(name="n", mac=MAC, addresses=(OWN,)), [(LLT, PEER, (1,)), (LLT, OTHER_CARD, (2,))], ["8", "10"]),
+        (Machine(name="n", mac=MAC, addresses=(OWN,)), [(LLT, HIDDEN, (1,)), (LLT, HIDDEN, (2,))], ["8", "10"]),
+        # Firmware on another card of a machine that is known by its UUID.
+        (
+            Machine(name="n", mac=MAC, uuid=uuid.UUID(bytes=EDK2[2:]), addresses=(OWN,)),
+            [(EDK2, PEER, (1,)), (EDK2, OTHER_CARD, (2,))],
+            ["8", "10"],
+        ),
+        (
+            Machine(name="n", uuid=uuid.UUID(bytes=EDK2[2:]), addresses=(OWN,)),
+            [(EDK2, PEER, (1,)), (EDK2, OTHER_CARD, (2,))],
+            ["8", "10"],
+        ),
+        # Firmware's two clients on one card, of which the first goes on to boot; also where a system had the address.
+        (Machine(name="n", mac=MAC, addresses=(OWN,)), [(EDK2, PEER, (1,)), (EDK2, PEER, (2,))], ["8", "10"]),
+        (
+            Machine(name="n", mac=MAC, addresses=(OWN,)),
+            [(LLT, PEER, (9,)), (EDK2, PEER, (1,)), (EDK2, PEER, (2,))],
+            ["8", "8", "10"],
+        ),
+        # Two associations in one message, of a newcomer and of the one that has it already.
+        (Machine(name="n", mac=MAC, addresses=(OWN,)), [(EDK2, PEER, (1,)), (LLT, PEER, (1, 2))], ["8", "8 10"]),
+        (Machine(name="n", mac=MAC, addresses=(OWN,)), [(LLT, PEER, (2,)), (LLT, PEER, (1, 2))], ["8", "10 8"]),
+    ],
+)
+def test_no_two_that_run_at_once_get_a_reserved_address(
+    machine: Machine, turns: list[tuple[bytes, IPv6Address, tuple[int, ...]]], given: list[str]
+) -> None:
+    assert given_in_turn(machine, *turns) == given
+
+
+def test_of_two_that_ask_before_either_takes_it_a_reserved_address_is_the_first_ones() -> None:
+    """As firmware's two clients do on one card; the system that had the address before gave nothing back."""
+    machine = Machine(name="node", mac=MAC, addresses=(OWN,))
+    known, table = policy(Mode.SERVER, machine), leases(6, reserved=(int(OWN),))
+    assert given_in_turn(machine, (LLT, PEER, (9,)), table=table) == ["8"]
+    for kind, server in ((Kind6.SOLICIT, None), (Kind6.REQUEST, SERVER_DUID)):
+        found = [
+            reply_to(question6(kind, duid=EDK2, iaids=(iaid,), server=server), known, table, 60).leased
+            for iaid in (1, 2)
+        ]
+        assert found == [(OWN,), (IPv6Address(FIRST),)]
+
+
+def test_a_system_renews_the_reserved_address_though_nothing_is_known_of_it_any_more() -> None:
+    known, table = policy(Mode.SERVER, Machine(name="node", mac=MAC, addresses=(OWN,))), leases(6, reserved=(int(OWN),))
+    asked = question6(Kind6.RENEW, duid=LLT, address=str(OWN), server=SERVER_DUID)
+    assert reply_to(asked, known, table).leased == (OWN,)
+
+
+def test_who_has_a_reserved_address_renews_it_until_another_party_takes_it() -> None:
+    known = policy(Mode.SERVER, Machine(name="node", mac=MAC, addresses=(OWN,)))
+    table = leases(6, reserved=(int(OWN),))
+    answer(question6(Kind6.REQUEST, duid=EDK2, server=SERVER_DUID), known, table)
+    assert answer(question6(duid=LLT), known, table).kind == Kind6.ADVERTISE
+    renewed = answer(question6(Kind6.RENEW, duid=EDK2, address=str(OWN), server=SERVER_DUID), known, table, now=60)
+    assert [each.address for each in association(renewed).addresses] == [OWN]
+    answer(question6(Kind6.REQUEST, duid=LLT, server=SERVER_DUID), known, table, now=60)
+    assert table.holder(int(OWN), 60) == SUBNET6.key + LLT + (1).to_bytes(4)
+    assert [each.address for each in table.changes] == [int(OWN)] * 3
+
+
+@pytest.mark.parametrize("kind", [Kind6.RENEW, Kind6.REBIND])
+def test_a_system_goes_on_with_the_reserved_address_that_firmware_had_meanwhile(kind: Kind6) -> None:
+    machine = Machine(name="node", mac=MAC, addresses=(OWN,))
+    table = leases(6, reserved=(int(OWN),))
+    assert given_in_turn(machine, (LLT, PEER, (2,)), (EDK2, PEER, (1,)), table=table) == ["8", "8"]
+    server = SERVER_DUID if kind == Kind6.RENEW else None
+    asked = question6(kind, duid=LLT, iaids=(2,), address=str(OWN), server=server)
+    extended = answer(asked, policy(Mode.SERVER, machine), table, now=60)
+    assert [(each.address, each.valid) for each in association(extended).addresses] == [(OWN, 600)]
+
+
+def test_a_reserved_address_that_a_stranger_uses_is_given_to_no_part_of_its_machine() -> None:
+    machine = Machine(name="node", mac=MAC, addresses=(OWN,))
+    table = leases(6, reserved=(int(OWN),))
+    assert given_in_turn(machine, (EDK2, PEER, (1,)), table=table) == ["8"]
+    decline = question6(Kind6.DECLINE, duid=EDK2, address=str(OWN), server=SERVER_DUID)
+    answer(decline, policy(Mode.SERVER, machine), table)
+    assert given_in_turn(machine, (LLT, PEER, (1,)), table=table) == ["10"]
 
 
 def test_a_relay_tells_the_hardware_address_of_the_machine() -> None:

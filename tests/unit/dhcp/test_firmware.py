@@ -37,7 +37,8 @@ def offer4(
         given.append(Option(Option4.BOOT_FILE, url.encode() + b"\0"))
     if dns:
         given.append(Option(Option4.DNS_SERVERS, bytes(4)))
-    return Message4(op=2, xid=1, yiaddr=address, file=file.ljust(128, b"\0"), options=tuple(given))
+    area = b"".join(bytes((code, len(data))) + data for code, data in given) + b"\xff"
+    return Message4(op=2, xid=1, yiaddr=address, file=file.ljust(128, b"\0"), area=area)
 
 
 def read4(message: Message4, *, size_bytes: int = 400, destination: IPv4Address = BROADCAST) -> Offer:
@@ -80,7 +81,7 @@ def test_what_is_sent_to_an_address_that_the_machine_does_not_have_yet_is_not_re
 
 
 def test_what_goes_to_a_relay_is_broadcast_by_it() -> None:
-    relayed = Message4(op=2, xid=1, yiaddr=ADDRESS, giaddr=IPv4Address("192.0.2.254"), options=offer4(IP_URL).options)
+    relayed = Message4(op=2, xid=1, yiaddr=ADDRESS, giaddr=IPv4Address("192.0.2.254"), area=offer4(IP_URL).area)
     assert read4(relayed, destination=IPv4Address("192.0.2.254")).category is Category.IP_URL
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import resource
 import signal
+import stat
 from pathlib import Path
 
 import pytest
@@ -76,6 +77,54 @@ def test_a_file_that_is_no_lease_file_is_left_as_it_is(tmp_path: Path, text: str
     with pytest.raises(HostError, match=why):
         opened(path)
     assert path.read_bytes() == text.encode("latin-1")
+
+
+def make(path: Path, kind: str) -> None:
+    match kind:
+        case "a folder":
+            path.mkdir()
+        case "a FIFO":
+            os.mkfifo(path)
+        case "a socket":
+            os.mknod(path, stat.S_IFSOCK | 0o600)
+        case "a device":
+            try:
+                os.mknod(path, stat.S_IFCHR | 0o600, os.makedev(1, 3))
+            except PermissionError:
+                pytest.skip("no device can be made here")
+
+
+@pytest.mark.parametrize("place", ["leases", "leases.part"])
+@pytest.mark.parametrize("linked", [False, True])
+@pytest.mark.parametrize("kind", ["a folder", "a FIFO", "a socket", "a device"])
+def test_what_is_no_file_is_refused_and_stays(tmp_path: Path, kind: str, linked: bool, place: str) -> None:
+    """Opened, a FIFO is waited for; and renamed onto, a device is lost to all programs of the host."""
+    path = tmp_path / place
+    node = tmp_path / "node" if linked else path
+    make(node, kind)
+    if linked:
+        path.symlink_to(node)
+    before = node.lstat()
+    said = "a link" if linked and place == "leases.part" else kind
+    with pytest.raises(HostError, match=f"{path}: is {said}, not a file for leases"):
+        opened(tmp_path / "leases")
+    assert (node.lstat().st_ino, node.lstat().st_mode) == (before.st_ino, before.st_mode)
+    assert path.is_symlink() is linked
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_a_link_to_a_file_stays_a_link(tmp_path: Path, there: bool) -> None:
+    target = tmp_path / "elsewhere" / "kept"
+    (tmp_path / "leases").symlink_to(target)
+    if there:
+        target.parent.mkdir()
+        target.touch()
+    file, v4, _ = opened(tmp_path / "leases")
+    v4.bind(b"a", 100, 0, 60)
+    file.save()
+    file.close()
+    assert (tmp_path / "leases").is_symlink()
+    assert "bound" in target.read_text()
 
 
 def test_the_servers_identity_stays_with_the_leases(tmp_path: Path) -> None:

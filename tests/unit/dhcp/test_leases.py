@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+from ipaddress import IPv4Address, IPv6Address
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
 
-from ironic_httpboot.dhcp.leases import DECLINE_SECONDS, OFFER_SECONDS, Lease, Leases, State, decode_line, encode_line
+from ironic_httpboot.dhcp.leases import (
+    DECLINE_SECONDS,
+    OFFER_SECONDS,
+    Lease,
+    Leases,
+    State,
+    decode_line,
+    encode_line,
+    write_address4,
+    write_address6,
+)
 from ironic_httpboot.errors import MalformedMessage
 
 RANGE = (100, 104)
@@ -37,6 +49,22 @@ def test_a_wish_is_granted_where_it_can_be() -> None:
     assert leases.offer(b"c", [RANGE], 0, wanted=103) == 101, "reserved for another"
     assert leases.offer(b"d", [RANGE], 0, wanted=999) == 104
     assert leases.offer(b"own", [RANGE], 0, own=103) == 103
+
+
+def test_what_is_withheld_is_nobodys_reserved_or_not_until_it_is_so_no_more() -> None:
+    leases = table(reserved=(103,))
+    leases.bind(b"had", 101, 0, 60)
+    leases.withhold((100, 101, 103))
+    assert leases.offer(b"a", [RANGE], 1, wanted=100) == 102
+    assert leases.offer(b"own", [RANGE], 1, own=103) == 104
+    assert leases.offer(b"had", [RANGE], 1) is None
+    assert leases.offer(b"late", [RANGE], 99) == 102, "a lease that is over makes it nobody's"
+    assert leases.holder(101, 1) is None, "nobody can take it over"
+    assert not leases.available(101, b"had", 1)
+    assert not leases.leasable(101, [RANGE])
+    leases.withhold(())
+    assert {leases.offer(key, [RANGE], 100) for key in (b"x", b"y", b"z")} == {100, 101, 104}
+    assert leases.offer(b"own", [RANGE], 100, own=103) == 103
 
 
 def test_the_address_that_was_free_for_longest_is_given_when_no_fresh_one_is_left() -> None:
@@ -118,6 +146,14 @@ def test_a_lease_is_a_line_and_again_the_lease(
     address += 2**100 if version == 6 else 0
     lease = Lease(address=address, key=key, state=state, expires=float(expires))
     assert decode_line(encode_line(version, lease).rstrip("\n")) == (version, lease)
+
+
+@given(
+    st.one_of(st.integers(0, 2**128 - 1), st.sets(st.integers(0, 7)).map(lambda ones: sum(2 ** (16 * n) for n in ones)))
+)
+def test_addresses_are_written_as_everywhere(number: int) -> None:
+    assert write_address6(number) == str(IPv6Address(number))
+    assert write_address4(number % 2**32) == str(IPv4Address(number % 2**32))
 
 
 @given(st.text(max_size=60))

@@ -1,0 +1,97 @@
+"""The operator's own loaders: those that machines are told to fetch from this server, and that lie in its folders.
+
+Knows which URLs of the file lead here, and what the file says of who fetches them. Refuses to know what a loader needs:
+`image.loaders` does. A loader that cannot work is no reason to stop: it is said, and all other machines boot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from ironic_httpboot import config
+from ironic_httpboot.blob import examine
+from ironic_httpboot.cli.machines import name_of
+from ironic_httpboot.dhcp.policy import SERVER_MARK
+from ironic_httpboot.errors import BadRecipe, FileChanged
+from ironic_httpboot.image import loaders
+from ironic_httpboot.model import Arch
+
+_SUFFIX = ".efi"
+_HTTP_PORT = 80
+_ARCHES = {arch.value: arch for arch in Arch}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Use:
+    """A loader's URL where the file names it. arch: of those who fetch it, where that is said. script: what they are
+    told next, if they are an iPXE."""
+
+    where: str
+    url: str
+    arch: Arch | None
+    script: str | None
+
+
+class ServedLoaders:
+    """The files behind the URLs that lead here."""
+
+    def __init__(self, folders: Sequence[Path], port: int, address: str = "") -> None:
+        """port, address: where the folders are served from; the address as well, where it is one and no more."""
+        self._folders = tuple(folders)
+        hosts = (SERVER_MARK, address) if address else (SERVER_MARK,)
+        ports = (f":{port}", "") if port == _HTTP_PORT else (f":{port}",)
+        self._here = tuple(f"http://{host}{port_text}/" for host in hosts for port_text in ports)
+
+    def concerns(self, dhcp: config.DhcpTable, machines: Sequence[config.BootedMachineTable]) -> list[str]:
+        """What cannot work, in words, each once."""
+        if not self._folders:
+            return []
+        return list(dict.fromkeys(said for use in _uses(dhcp, machines) if (said := self._concern(use)) is not None))
+
+    def _concern(self, use: _Use) -> str | None:
+        begin = next((each for each in self._here if use.url.startswith(each)), None)
+        path = self._file(use.url.removeprefix(begin)) if begin else None
+        if path is None:
+            return None
+        try:
+            found = loaders.look_into(examine(path))
+            _check(found, use)
+        except (BadRecipe, FileChanged) as error:
+            return f"{use.where}: {error}"
+        return None
+
+    def _file(self, path: str) -> Path | None:
+        names = unquote(urlsplit(path).path).split("/")
+        if {"", ".", ".."} & set(names):
+            return None
+        return next((file for each in self._folders if (file := each.joinpath(*names)).is_file()), None)
+
+
+def _check(found: loaders.Inspection, use: _Use) -> None:
+    """Raises BadRecipe with the reason why a loader stops."""
+    arch = use.arch or found.arch
+    if arch is None:
+        return
+    https = found.kind is loaders.Kind.IPXE and (use.script or "").startswith("https://")
+    loaders.check_for_network(found, arch, https=https)
+    if found.kind is loaders.Kind.SHIM:
+        beside = found.file.path.with_name(f"grub{arch.efi_suffix}.efi")
+        if not beside.is_file():
+            raise BadRecipe(f"{found.file.path}: a shim fetches {beside.name} beside it, which is not there")
+        loaders.check_for_network(loaders.look_into(examine(beside)), arch)
+
+
+def _uses(dhcp: config.DhcpTable, machines: Sequence[config.BootedMachineTable]) -> Iterator[_Use]:
+    for label, url in dhcp.loaders.items():
+        if url.endswith(_SUFFIX):
+            yield _Use(where=f"dhcp.loaders.{label}", url=url, arch=_ARCHES.get(label), script=dhcp.script)
+    if dhcp.url is not None and dhcp.url.endswith(_SUFFIX):
+        yield _Use(where="dhcp.url", url=dhcp.url, arch=None, script=dhcp.script)
+    for machine in machines:
+        if machine.url is not None and machine.url.endswith(_SUFFIX):
+            arch = machine.arch if "arch" in machine.model_fields_set else None
+            script = machine.script or dhcp.script
+            yield _Use(where=f"machine {name_of(machine)}: url", url=machine.url, arch=arch, script=script)
