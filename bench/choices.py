@@ -15,8 +15,8 @@ from bench.small import hammer
 
 _ROUNDS = 3
 _LARGE = {
-    "sending with SO_SNDBUF 256 KiB and a pump of our own": "as_it_is",
-    "… with a send buffer of 4 MiB": "send_buffer_of_the_kernel",
+    "sending with a send buffer of 4 MiB and a pump of our own": "as_it_is",
+    "… with the send buffer that the kernel chooses": "send_buffer_of_the_kernel",
     "… with asyncio's sendfile": "sendfile_of_asyncio",
 }
 _SMALL = {

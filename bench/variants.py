@@ -11,7 +11,7 @@ from pathlib import Path
 from aiohttp import web
 
 from ironic_httpboot.config import host_and_port
-from ironic_httpboot.http import connections, folder, sendfile
+from ironic_httpboot.http import folder, sendfile
 from ironic_httpboot.http.folder import Folder
 from ironic_httpboot.http.serve import Server
 
@@ -21,8 +21,8 @@ def as_it_is() -> None:
 
 
 def send_buffer_of_the_kernel() -> None:
-    """As much as Linux grows a send buffer to by itself, where its limits allow that."""
-    connections._SEND_BUFFER_BYTES = 4 << 20
+    """What Linux grows a send buffer to by itself."""
+    sendfile._SEND_BUFFER_BYTES = None
 
 
 def sendfile_of_asyncio() -> None:

@@ -42,8 +42,7 @@ class SourceFile:
         Raises FileChanged when it is missing or no longer the file that was examined.
         """
         try:
-            # O_NONBLOCK: a FIFO that took the file's place must not hold the server.
-            descriptor = os.open(self.path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            descriptor = _open(self.path)
         except OSError as error:
             raise FileChanged(f"{self.path}: opened for reading → {error.strerror}", hint=_COMPOSE_AGAIN) from error
         try:
@@ -67,6 +66,16 @@ class SourceFile:
                 f"{self.path}: changed since it was examined ({self.size_bytes} bytes then, {found.st_size} now)",
                 hint=_COMPOSE_AGAIN,
             )
+
+
+def _open(path: Path) -> int:
+    """Open a file for reading. Its time of access stays, where we may leave it: to note it costs more than to open."""
+    # O_NONBLOCK: a FIFO that took the file's place must not hold the server.
+    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
+    try:
+        return os.open(path, flags | os.O_NOATIME)
+    except PermissionError:  # somebody else's file
+        return os.open(path, flags)
 
 
 def examine(path: Path) -> SourceFile:

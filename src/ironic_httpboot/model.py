@@ -75,6 +75,22 @@ class Arch(Enum):
         return {Arch.X64: 0x8664, Arch.ARM64: 0xAA64}[self]
 
 
+def not_for_machines(
+    network: ipaddress.IPv4Network | ipaddress.IPv6Network, router: ipaddress.IPv4Address | None = None
+) -> Iterator[tuple[str, ipaddress.IPv4Address | ipaddress.IPv6Address]]:
+    """Addresses of a network that no machine may have, each with its name.
+
+    Of a /31 and a /32 all may be had (RFC 3021), and of a /127 and a /128 (RFC 6164). The first address of any other
+    IPv6 network is that of all its routers (RFC 4291 §2.6.1).
+    """
+    if network.prefixlen < network.max_prefixlen - 1:
+        yield "own address", network.network_address
+        if network.version == 4:
+            yield "broadcast address", network.broadcast_address
+    if router is not None:
+        yield "router", router
+
+
 class Chain(Enum):
     """What runs between the firmware and the kernel."""
 

@@ -113,6 +113,11 @@ def test_a_file_that_may_not_be_read_is_refused_with_the_reason() -> None:
     assert caught.value.message == f"{path}: opened for reading → Permission denied"
 
 
+def test_a_file_of_another_user_that_everybody_may_read_is_examined() -> None:
+    with as_nobody():
+        assert examine(Path("/etc/passwd")).size_bytes > 0
+
+
 def test_a_file_whose_content_cannot_be_read_is_refused_with_the_reason() -> None:
     memory = Path("/proc/self/mem")
     found = memory.stat()

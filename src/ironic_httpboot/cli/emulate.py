@@ -122,6 +122,7 @@ def _specification(machine: config.MachineTable) -> Specification:
         cpus=machine.cpus,
         network=machine.network,
         secure_boot=machine.secure_boot,
+        splash_ms=machine.splash_ms,
         domain=DomainName(uri=machine.uri, name=machine.domain or machine.id) if machine.backend == "libvirt" else None,
         personality=machine.personality,
     )

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager
+
+_LOG = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -26,6 +29,35 @@ def told_to_stop() -> Iterator[asyncio.Event]:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, hear)
     yield told
+
+
+async def repeatedly(what: str, act: Callable[[], Awaitable[object]], *, pause_seconds: float = 1.0) -> None:
+    """Do something again and again, until cancelled. act: waits for its moment itself.
+
+    A bug in it, or a host without memory, is reported and ends nothing: a service has machines to answer meanwhile.
+    What goes wrong in the same way again is not said again.
+    """
+    said = ""
+    while True:
+        try:
+            await act()
+            said = ""
+        except Exception as error:
+            if repr(error) != said:
+                _LOG.exception("%s: went wrong unexpectedly, and is tried again", what)
+            said = repr(error)
+            await asyncio.sleep(pause_seconds)
+
+
+async def until_told(told: asyncio.Event, tasks: Iterable[asyncio.Task[None]]) -> None:
+    """Wait until told to stop. Raises what ended a task that should go on as long as that."""
+    telling = asyncio.create_task(told.wait())
+    try:
+        ended, _ = await asyncio.wait([telling, *tasks], return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        telling.cancel()
+    for one in ended:
+        one.result()
 
 
 @contextmanager

@@ -9,13 +9,14 @@ import asyncio
 import logging
 import signal
 import sys
+from importlib import import_module
 from typing import Annotated
 
 import typer
 from typer.exceptions import TyperException
 
 from ironic_httpboot import __version__
-from ironic_httpboot.cli import boot, clear, compose, demo, emulate, explain, export, output, probe, serve
+from ironic_httpboot.cli import output
 from ironic_httpboot.errors import HttpBootError, InputError
 
 INTERRUPTED = 130
@@ -29,15 +30,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("boot")(boot.boot)
-app.command("probe")(probe.probe)
-app.command("clear")(clear.clear)
-app.command("compose")(compose.compose)
-app.command("serve")(serve.serve)
-app.command("explain")(explain.explain)
-app.command("export")(export.export)
-app.command("emulate")(emulate.emulate)
-app.command("demo")(demo.demo)
+_COMMANDS = ("boot", "probe", "clear", "compose", "serve", "explain", "export", "emulate", "demo")
+"""Each is a function of that name in a module of that name."""
 
 
 def _version(wanted: bool) -> None:
@@ -70,6 +64,7 @@ def main() -> None:
     as_json = "--json" in sys.argv
     _end_in_order()
     try:
+        _load(sys.argv[1:])
         # What typer itself has to say, it says in a box on standard error: not where JSON is asked for.
         code = app(standalone_mode=not as_json)
         sys.exit(code)
@@ -86,6 +81,13 @@ def main() -> None:
         if end.code == INTERRUPTED:
             _interrupted()
         raise
+
+
+def _load(arguments: list[str]) -> None:
+    """Import the command that is asked for. All of them take more than a second, which only `--help` needs to spend."""
+    asked = next((each for each in arguments if each not in ("-v", "--verbose")), "")
+    for name in (asked,) if asked in _COMMANDS else _COMMANDS:
+        app.command(name)(getattr(import_module(f"ironic_httpboot.cli.{name}"), name))
 
 
 def _end_in_order() -> None:

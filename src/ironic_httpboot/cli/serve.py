@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import resource
+import select
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, nullcontext
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Annotated, assert_never
 
@@ -18,19 +20,20 @@ import typer
 from ironic_httpboot import config
 from ironic_httpboot.cli import output, privileges
 from ironic_httpboot.cli.dhcp import DhcpService
-from ironic_httpboot.cli.lifetime import told_to_stop
+from ironic_httpboot.cli.lifetime import repeatedly, told_to_stop, until_told
 from ironic_httpboot.cli.machines import needs_images
 from ironic_httpboot.cli.outlet import Outlet, open_both
 from ironic_httpboot.errors import HostError, InputError
 from ironic_httpboot.events import Event, Failed, Reached, Transfer
+from ironic_httpboot.http.delivery import MOST_FILES
 from ironic_httpboot.http.folder import Folder
 from ironic_httpboot.http.serve import Limits, Server, Source
 from ironic_httpboot.http.store import Store
 
 _SWEEP_SECONDS = 60.0
 _OTHER_DESCRIPTORS = 64
-_DESCRIPTORS_PER_DOWNLOAD = 3
-"""The connection, a copy of it for the kernel to send to, and a file."""
+_DESCRIPTORS_PER_DOWNLOAD = 2 + MOST_FILES
+"""The connection, a copy of it for the kernel to send to, and files."""
 
 
 def serve(
@@ -63,7 +66,9 @@ def serve(
         if not sources and file.dhcp is None:
             raise InputError("nothing to serve", hint="give --root DIR, --store DIR, or a file with -c")
         try:
-            table = table.model_copy(update={"listen": listen or table.listen})
+            table = table.model_copy(
+                update={"listen": listen or table.listen, "folders": (root,) if root else table.folders}
+            )
             host, port = config.host_and_port(table.listen)
         except ValueError as error:
             raise InputError(f"--listen: {error}") from error
@@ -73,7 +78,7 @@ def serve(
         stores = [source for source in sources if isinstance(source, Store)]
         dhcp = DhcpService(configuration, file.model_copy(update={"http": table}), images, show)
         if show is not None:
-            stack.callback(show.tell_losses)
+            stack.callback(show.close)
         del file  # see DhcpService.start
         asyncio.run(_serve(server, stores, dhcp))
 
@@ -112,14 +117,14 @@ def _allow_open_files(wanted: int) -> None:
 
 async def _serve(server: Server | None, stores: list[Store], dhcp: DhcpService) -> None:
     with told_to_stop() as told:
-        sweeping = asyncio.create_task(_sweep(stores))
+        sweeping = asyncio.create_task(repeatedly("sweeping the stores", partial(_sweep, stores)))
         try:
             if server is not None:
                 await server.start()
             await dhcp.start(server.port if server is not None else None)
             if server is not None:
                 output.err.print(f"listening on {server.address}; Ctrl-C stops", markup=False)
-            await told.wait()
+            await until_told(told, [sweeping, *dhcp.tasks])
             output.err.print("stopping: downloads under way are finished first; Ctrl-C again ends them")
         finally:
             sweeping.cancel()
@@ -129,47 +134,83 @@ async def _serve(server: Server | None, stores: list[Store], dhcp: DhcpService) 
 
 
 async def _sweep(stores: list[Store]) -> None:
-    while True:
-        for store in stores:
-            store.sweep()
-        await asyncio.sleep(_SWEEP_SECONDS)
+    for store in stores:
+        store.sweep()
+    await asyncio.sleep(_SWEEP_SECONDS)
 
 
 class _Screen:
-    """Requests and DHCP on standard output, one event a line. Nothing waits for whoever reads there."""
+    """Requests and DHCP on standard output, one event a line. Nothing waits for whoever reads there.
+
+    What happens in one turn of the event loop is written at its end, all at once.
+    """
 
     def __init__(self, describe: Callable[[Event], str], outlet: Outlet) -> None:
         self._describe = describe
         self._outlet = outlet
+        self._lines: list[str] = []
         self._lost = 0
-        self._broken = False
 
     def __call__(self, event: Event) -> None:
         """Show what has happened; of a request, its end."""
-        if self._broken or (isinstance(event, Transfer) and not event.finished):
+        if self._outlet.broken or (isinstance(event, Transfer) and not event.finished):
             return
-        before = self._outlet.lost
-        sys.stdout.write(self._describe(event) + "\n")
-        sys.stdout.flush()
+        if not self._lines:
+            asyncio.get_running_loop().call_soon(self._write)
+        self._lines.append(self._describe(event) + "\n")
+
+    def close(self) -> None:
+        """Write what is left, and say what was lost."""
+        self._write()
+        self._tell_losses()
+
+    def _write(self) -> None:
+        lines, self._lines = self._lines, []
         if self._outlet.broken:
-            self._broken = True
-            output.err.print(f"warning: standard output: written → {self._outlet.broken}; requests are no longer shown")
-        elif self._outlet.lost > before:
+            return
+        for written in _in_pieces(lines):
+            before = self._outlet.lost
+            sys.stdout.write("".join(written))
+            sys.stdout.flush()
+            if self._outlet.broken:
+                why = self._outlet.broken
+                output.err.print(f"warning: standard output: written → {why}; requests are no longer shown")
+                return
+            if self._outlet.lost == before:
+                self._tell_losses()
+                continue
             if not self._lost:
                 output.err.print("warning: standard output: nobody reads it; what happens until then is not shown")
-            self._lost += 1
-        else:
-            self.tell_losses()
+            self._lost += len(written)
 
-    def tell_losses(self) -> None:
+    def _tell_losses(self) -> None:
         """Say how many events were not shown since this was said last."""
         if self._lost:
             output.err.print(f"warning: standard output: {self._lost} events were not shown: nobody read it")
             self._lost = 0
 
 
+def _in_pieces(lines: list[str]) -> Iterator[list[str]]:
+    """Lines that a pipe takes together or not at all (pipe(7)): no line is cut by one that is lost."""
+    piece: list[str] = []
+    size = 0
+    for line in lines:
+        size += len(line.encode())
+        if piece and size > select.PIPE_BUF:
+            yield piece
+            piece, size = [], len(line.encode())
+        piece.append(line)
+    if piece:
+        yield piece
+
+
+@lru_cache(maxsize=4)
+def _clock(at: int) -> str:
+    return time.strftime("%H:%M:%S", time.localtime(at))
+
+
 def _as_line(event: Event) -> str:
-    clock = time.strftime("%H:%M:%S", time.localtime(event.at))
+    clock = _clock(int(event.at))
     match event:
         case Reached(machine=machine, stage=stage, detail=detail):
             return f"{clock} {machine} {stage.value}: {detail}"

@@ -129,6 +129,7 @@ class Chassis:
         self._look: asyncio.Task[None] | None = None
         self._reader, self._position = Reader(), 0
         self._restart: asyncio.Task[None] | None = None
+        self._stopping = False
 
     @property
     def _specification(self) -> Specification:
@@ -215,6 +216,7 @@ class Chassis:
 
     async def resume(self) -> None:
         """Find the machine again that an earlier process left running, if there is one."""
+        self._stopping = False
         medium = self._saved.kept.medium
         drive.clear(self._folder, keep="" if medium is None else medium.file)
         await self._machine.put_medium(None if medium is None else Path(medium.file))
@@ -246,10 +248,12 @@ class Chassis:
                     await (self._machine.press_power_button() if running else self._power_on())
 
     async def stop(self) -> None:
-        """Switch the machine off, if it is ours, and forget nothing."""
+        """Switch the machine off, if it is ours, and forget nothing. A guest that resets it meanwhile is too late."""
+        self._stopping = True
         async with self._lock:
             if self._restart is not None:
                 self._restart.cancel()
+                await asyncio.wait((self._restart,))
             await self._machine.release()
             await self._look_to_the_end()
 
@@ -299,7 +303,7 @@ class Chassis:
     def _machine_ended(self, reason: str) -> None:
         """QEMU is gone: off for good, or the guest asked for a reset."""
         self._progress = "None"
-        if reason == "guest-reset":
+        if reason == "guest-reset" and not self._stopping:
             self._restart = asyncio.ensure_future(self._boot_again())
 
     async def _boot_again(self) -> None:

@@ -20,10 +20,6 @@ from ironic_httpboot.http.respond import refuse
 
 _LOG = logging.getLogger(__name__)
 
-_SEND_BUFFER_BYTES = 256 * 1024
-"""Half of what the kernel then grants, enough for 5 MB/s over 100 ms. The kernel's own choice (4 MiB) costs a third
-more CPU per byte, since what waits there leaves the processor's cache (bench/RESULTS.md)."""
-
 _FAREWELL_SECONDS = 1.0
 """Time for a client to read why it is turned away. Closed at once, its request unread, it would see a reset."""
 
@@ -77,7 +73,6 @@ class Connections(web.Server):
     def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
         """Take a connection, or turn it away before it costs anything."""
         super().connection_made(handler, transport)
-        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
         # No buffer of its own: whoever waits for it to drain knows that all has left for the kernel.
         transport.set_write_buffer_limits(high=0)
         full = len(self.connections) - len(self._surplus) > self._most

@@ -8,12 +8,37 @@ Refuses to know HTTP. Plain sockets only.
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import io
 import os
-from collections.abc import Callable
+import socket
+import struct
+import termios
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
-_TURN_BYTES = 1024 * 1024
+_TURN_BYTES = 8 * 1024 * 1024
 """What one client may send before the others get their turn."""
+
+_LOOK_SECONDS = 0.5
+"""How often a client that is waited for is looked at."""
+
+
+def _grantable(wanted_bytes: int) -> int | None:
+    """The send buffer to ask for, or None where this host grants less: it would stay smaller than what the kernel
+    comes to by itself (socket(7), tcp(7))."""
+    try:
+        limit_bytes = int(Path("/proc/sys/net/core/wmem_max").read_text())
+    except (OSError, ValueError):
+        return None
+    return wanted_bytes if limit_bytes >= wanted_bytes else None
+
+
+_SEND_BUFFER_BYTES = _grantable(4 * 1024 * 1024)
+"""What the kernel is asked to hold of a file for one client: pages of the file itself, no memory of their own. The
+more it holds the more rarely it wakes us, and that is where we cost more than nginx does (bench/RESULTS.md)."""
 
 
 async def send(
@@ -27,62 +52,102 @@ async def send(
 ) -> None:
     """Send count bytes of a file from offset. The transport's own buffer must be empty.
 
-    advance: called with the number of bytes, each time some have left. Raises TimeoutError when none leave for
-    idle_seconds, EOFError when the file ends too early, ConnectionError when the client goes away.
+    advance: called with the number of bytes, each time the kernel has taken some, and with 0 now and then. Raises
+    TimeoutError when the client acknowledges none for idle_seconds, EOFError when the file ends too early,
+    ConnectionError when the client goes away.
     """
     if transport.is_closing():
         raise ConnectionResetError("the client went away")
+    connection = transport.get_extra_info("socket")
+    if _SEND_BUFFER_BYTES is not None:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
+    pump = _Pump(connection.fileno(), stream.fileno(), offset, count, advance)
+    pump.send_some()  # mostly there is room, and then a short slice has left
+    if pump.done.done():
+        return pump.done.result()
     # A second descriptor: the event loop keeps the first for the transport alone.
-    descriptor = os.dup(transport.get_extra_info("socket").fileno())
-    loop = asyncio.get_running_loop()
-    pump = _Pump(descriptor, stream.fileno(), offset, count, advance, loop.create_future())
-    loop.add_writer(descriptor, pump.send_some)
+    pump.descriptor = descriptor = os.dup(connection.fileno())
     try:
-        while not pump.done.done():
-            seen_offset = pump.offset
-            await asyncio.wait((pump.done,), timeout=idle_seconds)
-            if pump.offset == seen_offset and not pump.done.done():
-                raise TimeoutError(f"the client took nothing for {idle_seconds:g} s")
-        pump.done.result()
+        with pump.sending(Patience(idle_seconds)):
+            await pump.done
     finally:
-        loop.remove_writer(descriptor)
         os.close(descriptor)
 
 
-class _Pump:
-    """What is under way on one socket."""
+class Patience:
+    """How long a client may take nothing."""
 
-    def __init__(
-        self,
-        descriptor: int,
-        file: int,
-        offset: int,
-        count: int,
-        advance: Callable[[int], None],
-        done: asyncio.Future[None],
-    ) -> None:
-        self._descriptor = descriptor
+    def __init__(self, idle_seconds: float) -> None:
+        self._idle_seconds = idle_seconds
+        self._seen: int | None = None
+        self._since = time.monotonic()
+        self.look_seconds = min(_LOOK_SECONDS, idle_seconds)
+
+    def observe(self, amount: int) -> None:
+        """Take notice of how much is done, or of how much is left. Raises TimeoutError when that is as it was."""
+        now = time.monotonic()
+        if amount != self._seen:
+            self._seen, self._since = amount, now
+        elif now - self._since >= self._idle_seconds:
+            raise TimeoutError(f"the client took nothing for {self._idle_seconds:g} s")
+
+
+def unacknowledged(descriptor: int) -> int:
+    """Bytes that the kernel has taken for a socket and holds, as the other side has not acknowledged them (tcp(7))."""
+    answer = fcntl.ioctl(descriptor, termios.TIOCOUTQ, bytes(4))
+    return int(struct.unpack("i", answer)[0])
+
+
+class _Pump:
+    """What is under way on one socket. done: once all is with the kernel, or with what went wrong."""
+
+    def __init__(self, descriptor: int, file: int, offset: int, count: int, advance: Callable[[int], None]) -> None:
+        self.descriptor = descriptor
         self._file = file
+        self._offset = offset
         self._end = offset + count
         self._advance = advance
-        self.offset = offset
-        self.done = done
+        self._loop = asyncio.get_running_loop()
+        self.done: asyncio.Future[None] = self._loop.create_future()
+
+    @contextmanager
+    def sending(self, patience: Patience) -> Iterator[None]:
+        """Send whenever there is room, and look after the client."""
+        self._patience = patience
+        self._loop.add_writer(self.descriptor, self.send_some)
+        self._look()
+        try:
+            yield
+        finally:
+            self._next_look.cancel()
+            self._loop.remove_writer(self.descriptor)
+
+    def _look(self) -> None:
+        """See whether the client still takes anything. Callbacks cost a third of a task that wakes up for it."""
+        self._next_look = self._loop.call_later(self._patience.look_seconds, self._look)
+        if self.done.done():
+            return
+        try:
+            self._patience.observe(self._offset - unacknowledged(self.descriptor))
+        except TimeoutError as error:
+            self.done.set_exception(error)
+        self._advance(0)
 
     def send_some(self) -> None:
         """Send what the socket has room for."""
         if self.done.done():
             return
         try:
-            sent = os.sendfile(self._descriptor, self._file, self.offset, min(_TURN_BYTES, self._end - self.offset))
+            sent = os.sendfile(self.descriptor, self._file, self._offset, min(_TURN_BYTES, self._end - self._offset))
         except BlockingIOError:
             return
         except OSError as error:
             self.done.set_exception(error)
             return
         if sent == 0:
-            self.done.set_exception(EOFError(f"the file ended at {self.offset}"))
+            self.done.set_exception(EOFError(f"the file ended at {self._offset}"))
             return
-        self.offset += sent
+        self._offset += sent
         self._advance(sent)
-        if self.offset == self._end:
+        if self._offset == self._end:
             self.done.set_result(None)

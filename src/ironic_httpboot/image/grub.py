@@ -43,13 +43,15 @@ def configuration(*, kernel: str, initrds: Sequence[str], cmdline: str) -> str:
 def network_start(configuration: BootUrl) -> str:
     """What a GRUB that firmware fetched over HTTP starts with: get an address, then read its configuration by URL.
 
-    It must say all of it: on x86 neither prefix nor cmdpath tells where GRUB came from (2.06). When there is no
-    configuration at the URL, the machine starts anew. Only plain commands: they run before GRUB's shell is loaded.
+    It must say all of it: on x86 neither prefix nor cmdpath tells where GRUB came from (2.06). Over IPv6 it makes an
+    address of what a router advertises, since it speaks no DHCPv6. When there is no configuration at the URL, the
+    machine starts anew. Only plain commands: they run before GRUB's shell is loaded.
     Raises BadRecipe as `server_of`.
     """
+    over6 = isinstance(configuration.address, ipaddress.IPv6Address)
     lines = [
-        "echo 'GRUB: asking DHCP for an address'",
-        "net_bootp",
+        "echo 'GRUB: asking routers for an address'" if over6 else "echo 'GRUB: asking DHCP for an address'",
+        "net_ipv6_autoconf" if over6 else "net_bootp",
         f"set root=(http,{server_of(configuration)})",
         f"configfile {urlsplit(configuration.text).path}",
         "echo 'GRUB: the configuration cannot be fetched; starting anew'",
@@ -64,8 +66,6 @@ def server_of(url: BootUrl) -> str:
     """The server of a URL, as GRUB 2.06 writes it. Raises BadRecipe where its http module cannot speak to it."""
     if url.scheme != "http":
         raise BadRecipe("GRUB: speaks no TLS: what it fetches needs an http:// URL", hint="boot a composed .iso")
-    if isinstance(url.address, ipaddress.IPv6Address):
-        raise BadRecipe("GRUB: asks DHCPv4 for its address: what it fetches needs an IPv4 address or a name")
     if urlsplit(url.text).query:
         raise BadRecipe("GRUB: what it fetches needs a URL without a query")
     return urlsplit(url.text).netloc

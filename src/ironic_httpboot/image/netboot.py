@@ -35,7 +35,7 @@ class Pieces:
 def over_grub(recipe: BootRecipe, publish: Publish, cache: Path, roots: tuple[Path, ...] | None = None) -> Pieces:
     """Publish a GRUB that knows where its configuration is, and what that names.
 
-    cache: see `mkimage.network_grub`. GRUB asks DHCP for an address and nothing else. Raises BadRecipe, HostError.
+    cache: see `mkimage.network_grub`. GRUB asks for an address and nothing else. Raises BadRecipe, HostError.
     """
     _check(recipe, roots)
     kernel, initrds = _published(recipe, publish)

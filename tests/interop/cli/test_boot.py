@@ -15,7 +15,7 @@ from ironic_httpboot.emulator.state import Override
 from kit.commands import Running, httpboot
 from kit.hardware import Relay
 from kit.lab import ACCOUNT, machine
-from kit.recorded import Obliging
+from kit.mockups import Obliging
 from kit.scripted import Asked, Say, ScriptedBmc
 
 URL = "http://192.0.2.1:8080/s3cr3t/x.iso"

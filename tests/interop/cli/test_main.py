@@ -3,19 +3,38 @@
 from __future__ import annotations
 
 import json
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from kit.commands import httpboot
 
-COMMANDS = ("boot", "compose", "serve", "emulate", "demo")
+COMMANDS = ("boot", "probe", "clear", "compose", "serve", "explain", "export", "emulate", "demo")
 
 
 def test_without_arguments_it_says_what_it_can_do() -> None:
     printed = httpboot(code=2)
     for command in COMMANDS:
         assert command in printed
+
+
+@pytest.mark.parametrize("options", [("--help",), ("-h", "boot"), ("-vh", "boot"), ("-v", "--help", "boot")])
+def test_help_lists_all_commands_in_their_order(options: tuple[str, ...]) -> None:
+    listed = httpboot(*options).partition("Commands")[2]
+    assert tuple(re.findall(r"^│ ([a-z]+) ", listed, re.MULTILINE)) == COMMANDS
+
+
+def test_an_option_before_the_command_is_for_all_commands() -> None:
+    assert httpboot("-v", "probe", "--help") == httpboot("probe", "--help")
+
+
+@pytest.mark.parametrize("arguments", [("bot",), ("-v", "bot"), ("bot", "boot")])
+def test_a_command_that_does_not_exist_is_told_so_with_one_that_does(arguments: tuple[str, ...]) -> None:
+    assert "Did you mean 'boot'?" in httpboot(*arguments, code=2)
+    assert "Did you mean 'boot'?" in json.loads(httpboot(*arguments, "--json", code=2))["error"]["message"]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -67,6 +86,25 @@ def test_an_address_that_cannot_be_one_is_refused_in_words(command: tuple[str, .
     printed = httpboot(*command, code=2)
     assert message in printed
     assert "s3cr3t" not in printed
+
+
+@pytest.mark.parametrize("module", ["typer", "ironic_httpboot.cli.output", "ironic_httpboot.cli.serve", "aiohttp"])
+def test_ctrl_c_is_heeded_while_the_command_is_still_loading(module: str) -> None:
+    script = f"""
+import signal, sys
+from ironic_httpboot.cli.start import main
+
+class Impatient:
+    def find_spec(self, name, path, target=None):
+        if name == {module!r}:
+            signal.raise_signal(signal.SIGINT)
+
+sys.meta_path.insert(0, Impatient())
+sys.argv = ["httpboot", "serve", "--root", "/"]
+main()
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "interrupted\n")
 
 
 def test_an_option_that_does_not_exist_is_told_so() -> None:

@@ -185,6 +185,18 @@ def test_expired_images_are_removed_at_the_start(tmp_path: Path) -> None:
         assert [path.stem for path in (tmp_path / "store").iterdir()] == [lasting.token]
 
 
+def test_a_store_that_cannot_be_swept_for_a_reason_nobody_thought_of_is_said_and_served(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    lasting = store.publish(Blob.of(literal(b"new")), name="a.iso")
+    with (tmp_path / "store" / "damaged.json").open("wb") as stream:
+        stream.truncate(1 << 40)  # a hole: there is no memory for so much
+    with Service("--store", tmp_path / "store", *ANYWHERE, "-q") as service:
+        service.hear(rb"sweeping the stores: went wrong unexpectedly, and is tried again\nTraceback")
+        service.hear(rb"\nMemoryError\n")
+        assert service.get(lasting.path) == (200, b"new")
+        assert service.end()[0] == 0
+
+
 def test_quiet_prints_no_requests(root: Path) -> None:
     with Service("--root", root, *ANYWHERE, "-q") as service:
         assert service.get("/small.efi")[0] == 200
@@ -432,7 +444,7 @@ def test_an_output_that_knows_no_arrows_stops_nothing(root: Path, monkeypatch: p
 def test_the_limit_on_open_files_is_raised_as_far_as_the_connections_need(root: Path) -> None:
     with Service("--root", root, *ANYWHERE, most_files=10_000) as service:
         limits = Path(f"/proc/{service.process.pid}/limits").read_text()
-        assert re.search(r"Max open files +1600 +10000 ", limits)
+        assert re.search(r"Max open files +3136 +10000 ", limits)
         assert "warning" not in service.end()[2]
 
 
@@ -441,6 +453,6 @@ def test_a_limit_on_open_files_that_is_too_low_is_said(root: Path) -> None:
         assert service.get("/small.efi") == (200, b"small")
         _, _, err = service.end()
         assert err.startswith(
-            "warning: 500 open files are allowed, and as many connections may need 1600\n"
+            "warning: 500 open files are allowed, and as many connections may need 3136\n"
             "  hint: raise the limit (LimitNOFILE in systemd), or lower http.connections\n"
         )

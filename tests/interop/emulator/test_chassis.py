@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -51,6 +52,18 @@ async def test_each_kind_of_reset_leads_to_its_power_state(chassis: Chassis, tmp
     assert power(chassis) is Power.ON
     await chassis.reset(Reset.GRACEFUL_SHUTDOWN)
     assert power(chassis) is Power.ON, "the guest has to do it, and there is none"
+
+
+async def test_a_guest_that_resets_its_machine_while_the_emulator_ends_leaves_nothing_running(
+    chassis: Chassis, tmp_path: Path
+) -> None:
+    await chassis.reset(Reset.ON)
+    stopping = asyncio.create_task(chassis.stop())
+    await asyncio.sleep(0)
+    chassis._machine_ended("guest-reset")  # what QEMU says as it ends: here at the worst moment
+    await stopping
+    await asyncio.sleep(1)
+    assert qemu_processes(tmp_path) == []
 
 
 async def test_an_override_becomes_a_boot_entry_at_power_on_only(chassis: Chassis, tmp_path: Path) -> None:

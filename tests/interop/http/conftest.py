@@ -76,11 +76,19 @@ class Heard:
 
     async def until(self, count: int) -> list[Transfer]:
         """The ends of requests, once there are so many."""
+        await self._once(lambda: len(self.ends) >= count)
+        return self.ends
+
+    async def told(self, count: int) -> list[Transfer]:
+        """All that is reported, once it was reported so often."""
+        await self._once(lambda: len(self.transfers) >= count)
+        return self.transfers
+
+    async def _once(self, enough: Callable[[], bool]) -> None:
         async with asyncio.timeout(20):
-            while len(self.ends) < count:
+            while not enough():
                 self._more.clear()
                 await self._more.wait()
-        return self.ends
 
 
 @pytest.fixture

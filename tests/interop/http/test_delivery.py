@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from ironic_httpboot.blob import Blob, Literal, Zeros, examine, whole
+from ironic_httpboot.http import delivery
 from ironic_httpboot.http.serve import Server
 from ironic_httpboot.http.store import Publication, Store
 from kit.web import Line, get
@@ -68,6 +69,70 @@ async def test_a_long_download_is_reported_as_it_goes_on_and_not_too_often(serve
     amounts = [transfer.sent_bytes for transfer in heard.transfers]
     assert amounts == sorted(amounts)
     assert end.sent_bytes == end.total_bytes
+
+
+async def test_bytes_count_when_the_client_has_them_and_not_when_the_kernel_does(
+    server: Server, root: Path, heard: Heard
+) -> None:
+    """The kernel may hold all of a file for a client that has stopped: what is reported is how far the client came."""
+    (root / "large.iso").write_bytes(os.urandom(2 << 20))
+    async with Line(server.port, receive_bytes=65_536) as line:
+        await line.say(b"GET /large.iso HTTP/1.1\r\nHost: a\r\n\r\n")
+        await line.head()
+        *_, last = await heard.told(3)
+        assert not last.finished, "it is not done while the client does not read"
+        assert 0 < last.sent_bytes < 1 << 20
+        line.abort()
+        end = (await heard.until(1))[0]
+        assert last.sent_bytes <= end.sent_bytes < 1 << 20
+        assert end.elapsed_seconds < 10, "it is seen to have gone, and not given up for being slow"
+
+
+async def test_a_file_that_changes_in_the_kernels_hands_breaks_the_connection(
+    server: Server, root: Path, heard: Heard
+) -> None:
+    """What the kernel holds for a client are the file's own pages: they change with it until they have left."""
+    path = root / "large.iso"
+    path.write_bytes(bytes(2 << 20))
+    async with Line(server.port, receive_bytes=65_536) as line:
+        await line.say(b"GET /large.iso HTTP/1.1\r\nHost: a\r\n\r\n")
+        await line.head()
+        await heard.told(2)
+        with path.open("r+b") as stream:
+            stream.write(b"edited" * 300_000)
+        with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
+            await line.reader.readexactly(2 << 20)
+    assert [end.sent_bytes < end.total_bytes for end in await heard.until(1)] == [True]
+
+
+async def test_the_next_request_does_not_wait_for_a_look_at_the_last_answer(
+    server: Server, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is looked now and then whether an answer has arrived; what a client says meanwhile is answered at once."""
+    monkeypatch.setattr(delivery, "_LOOKS_SECONDS", (60.0, 60.0))
+    data = os.urandom(200_000)
+    publication = store.publish(Blob.of((Literal(data),)), name="a.img")
+    async with Line(server.port, receive_bytes=4096) as line:
+        for _ in range(3):
+            await line.say(f"GET {publication.path} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+            await line.head()
+            await asyncio.sleep(0.1)  # by now the server waits: it was looked at once
+            assert await line.reader.readexactly(len(data)) == data
+            async with asyncio.timeout(20):
+                assert (await line.get("/small.efi")).status == 200
+
+
+async def test_a_client_that_goes_while_its_answer_is_waited_for_is_seen_at_once(
+    server: Server, store: Store, heard: Heard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delivery, "_LOOKS_SECONDS", (60.0, 60.0))
+    publication = store.publish(Blob.of((Literal(os.urandom(200_000)),)), name="a.img")
+    async with Line(server.port, receive_bytes=4096) as line:
+        await line.say(f"GET {publication.path} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+        await line.head()
+        await asyncio.sleep(0.1)
+    (end,) = await heard.until(1)
+    assert end.sent_bytes < end.total_bytes
 
 
 async def test_the_secret_of_a_url_is_in_no_event_and_no_log(

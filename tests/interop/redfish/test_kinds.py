@@ -28,7 +28,7 @@ from ironic_httpboot.events import Event, Reached, Stage
 from ironic_httpboot.model import BootUrl
 from ironic_httpboot.redfish import Credentials, Limits, Transport, boot, clear, probe
 from ironic_httpboot.redfish.wait import Until
-from kit.recorded import Obliging
+from kit.mockups import Obliging
 from kit.scripted import HANG_UP, Asked, Say, Script, ScriptedBmc
 
 URL = BootUrl.parse("http://192.0.2.1:8080/s3cr3t/x.iso")

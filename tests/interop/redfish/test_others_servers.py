@@ -1,8 +1,9 @@
 """Our client against a BMC emulator that is not ours: that of sushy-tools, with its fake driver, as a process.
 
 The DMTF's mockup server would be another, but it is in no package registry: `pip index versions` finds nothing as
-redfish-mockup-server, redfishMockupServer or DMTF-Redfish-Mockup-Server (looked for in November 2026). What it would
-answer, recorded answers without behaviour, is what tests/golden/bmc holds and kit/recorded.py serves over real sockets.
+redfish-mockup-server, redfishMockupServer or DMTF-Redfish-Mockup-Server (looked for in November 2026). It answers
+from files, without behaviour; so does kit/mockups.py, over real sockets, from tests/golden/bmc, which is made by hand:
+no hardware's dump is free to be kept here.
 """
 
 from __future__ import annotations

@@ -16,11 +16,11 @@ from ironic_httpboot.redfish import plan as plans
 from ironic_httpboot.redfish.capability import Capability, Place, examine, find_job
 from ironic_httpboot.redfish.resources import read_system
 from ironic_httpboot.redfish.steps import Patch
-from kit.recorded import NAMES, Recorded, recorded
+from kit.mockups import NAMES, Mockup, mockup
 
 
-def look(name: str, *, whole: bool = False, **changes: Any) -> tuple[Capability, Recorded]:
-    bmc = recorded(name)
+def look(name: str, *, whole: bool = False, **changes: Any) -> tuple[Capability, Mockup]:
+    bmc = mockup(name)
     system = read_system(bmc.read(bmc.system))
     return examine(bmc, replace(system, **changes), whole=whole), bmc
 
@@ -86,7 +86,7 @@ def test_a_bmc_that_offers_http_and_takes_no_url_leaves_it_to_dhcp() -> None:
 
 
 def test_pending_attributes_count_as_set() -> None:
-    bmc = recorded("dell")
+    bmc = mockup("dell")
     bmc.resources[f"{bmc.system}/Bios/Settings"]["body"]["Attributes"]["HttpDev1EnDis"] = "Enabled"
     found = examine(bmc, read_system(bmc.read(bmc.system)))
     assert found.bios is not None
@@ -94,7 +94,7 @@ def test_pending_attributes_count_as_set() -> None:
 
 
 def test_a_dell_without_these_attributes_is_read_as_any_other_bmc() -> None:
-    bmc = recorded("dell")
+    bmc = mockup("dell")
     bmc.resources[f"{bmc.system}/Bios"]["body"]["Attributes"].clear()
     assert examine(bmc, read_system(bmc.read(bmc.system))).place is Place.DHCP
 
@@ -121,7 +121,7 @@ def test_the_manner_of_its_etags(name: str, manner: str) -> None:
 MANAGER, JOBS = "/redfish/v1/Managers/1", "/redfish/v1/Managers/1/Oem/Dell/Jobs"
 
 
-def with_jobs(**jobs: tuple[str, str]) -> tuple[Capability, Recorded]:
+def with_jobs(**jobs: tuple[str, str]) -> tuple[Capability, Mockup]:
     """A Dell on which attributes wait. jobs: state and type of each, in the order of the queue."""
     found, bmc = look("dell", manager=MANAGER)
     assert found.bios is not None
@@ -132,7 +132,7 @@ def with_jobs(**jobs: tuple[str, str]) -> tuple[Capability, Recorded]:
         queue[f"{JOBS}/{id_}"] = {"etag": None, "body": {"JobState": state, "JobType": kind}}
     bmc.asked.clear()
     waits = replace(found, bios=replace(found.bios, waiting=("HttpDev1Uri",)))
-    return waits, Recorded(bmc.system, {**bmc.resources, **queue}, bmc.asked)
+    return waits, Mockup(bmc.system, {**bmc.resources, **queue}, bmc.asked)
 
 
 def test_the_job_that_waits_is_found_from_the_newest_on() -> None:
@@ -149,7 +149,7 @@ def test_a_job_on_a_later_page_of_the_queue_is_found() -> None:
     queue = bmc.resources[JOBS]["body"]
     later = {"etag": None, "body": {"Members": [queue["Members"].pop()]}}
     queue["Members@odata.nextLink"] = f"{JOBS}?$skip=1"
-    paged = Recorded(bmc.system, {**bmc.resources, f"{JOBS}?$skip=1": later}, bmc.asked)
+    paged = Mockup(bmc.system, {**bmc.resources, f"{JOBS}?$skip=1": later}, bmc.asked)
     assert find_job(paged, found) == f"{JOBS}/JID_2"
 
 
@@ -169,7 +169,7 @@ def attributes(body: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
 ALL = [
     (name, path, way)
     for name in NAMES
-    for path, resource in recorded(name).resources.items()
+    for path, resource in mockup(name).resources.items()
     for way in attributes(resource["body"])
 ]
 JUNK: st.SearchStrategy[Any] = (
@@ -182,13 +182,13 @@ def test_one_attribute_of_another_kind_is_no_harm_or_named_with_its_resource(
     where: tuple[str, str, tuple[Any, ...]], junk: Any
 ) -> None:
     name, path, way = where
-    bmc = recorded(name)
+    bmc = mockup(name)
     changed = copy.deepcopy(bmc.resources[path]["body"])
     inner = changed
     for key in way[:-1]:
         inner = inner[key]
     inner[way[-1]] = junk
-    broken = Recorded(bmc.system, {**bmc.resources, path: {"etag": None, "body": changed}}, [])
+    broken = Mockup(bmc.system, {**bmc.resources, path: {"etag": None, "body": changed}}, [])
     try:
         found = examine(broken, read_system(broken.read(bmc.system)), whole=True)
         plans.clear(found)
