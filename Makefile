@@ -19,7 +19,7 @@ demo: setup ## Boot a virtual server from one URL, live on the screen
 	@$(BIN)/httpboot demo
 
 test: setup-test lint ## Every test, the ones on real firmware included
-	$(BIN)/pytest -n 2 --dist loadgroup
+	$(BIN)/pytest -n 2
 
 lint: setup-test ## ruff, mypy, import-linter
 	@$(BIN)/ruff check --quiet .
@@ -31,7 +31,7 @@ unit: setup-test ## The quick tests
 	$(BIN)/pytest tests/unit tests/test_house.py
 
 firmware: setup-test ## The tests on real firmware
-	$(BIN)/pytest -n 2 --dist loadgroup tests/firmware tests/ironic
+	$(BIN)/pytest -n 2 tests/firmware tests/ironic
 
 bench: setup-test ## Measure beside the peers; writes bench/RESULTS.md
 	$(BIN)/python -m bench
@@ -40,5 +40,5 @@ docs: setup-test ## Check that the examples in docs/ do what they say
 	$(BIN)/pytest tests/test_docs.py
 
 clean: ## Remove what setup and tests made in this folder (not the cache of unpacked packages)
-	rm -rf .venv .venv-neutron .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache test-results
+	rm -rf .venv .venv-glance .venv-ironic-oldest .venv-neutron .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache test-results
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,41 +16,12 @@ from ironic_httpboot.emulator.serve import Emulator
 from ironic_httpboot.http.store import Store
 from ironic_httpboot.plugin import bmc, upkeep
 from kit import conductor
-from kit.conductor import SYSTEM, URL4, at_work, create_node
-from kit.ironic import boot_of, write_guest
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    made = tmp_path_factory.mktemp("modes")
-    conductor.configure(made)
-    write_guest(made)
-    return made
-
-
-@pytest.fixture(scope="module")
-def emulator(folder: Path) -> Iterator[Emulator]:
-    with conductor.emulated(folder / "bmc") as running:
-        yield running
-
-
-@pytest.fixture
-def node(folder: Path, emulator: Emulator) -> Iterator[Node]:
-    agent = {f"{mode}_{part}": f"file://{folder}/{name}" for mode in ("deploy", "rescue") for part, name in _FILES}
-    made = create_node(emulator.url, driver_info=agent)
-    yield made
-    with at_work(made) as task:
-        task.driver.boot.clean_up_instance(task)
-    assert Store(folder / "store").published() == {}
-    assert boot_of(emulator.url, SYSTEM)["BootSourceOverrideEnabled"] in ("Disabled", "Continuous")
-    conductor.remove(made)
-
-
-_FILES = (("kernel", "vmlinuz"), ("ramdisk", "ramdisk.cpio"))
+from kit.conductor import FILES, SYSTEM, URL4, at_work
+from kit.ironic import boot_of
 
 
 def instance(folder: Path) -> dict[str, Any]:
-    return {part: f"file://{folder}/{name}" for part, name in _FILES}
+    return {part: f"file://{folder}/{name}" for part, name in FILES}
 
 
 def paths(folder: Path) -> list[str]:

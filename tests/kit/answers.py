@@ -15,7 +15,7 @@ from ironic_httpboot.dhcp.client import identify6
 from ironic_httpboot.dhcp.iana import ALL_RELAYS_AND_SERVERS, CLIENT_PORT4, SERVER_PORT4, SERVER_PORT6
 from ironic_httpboot.dhcp.message4 import Message4
 from ironic_httpboot.dhcp.message6 import Message6
-from kit.wire import BRIDGE
+from kit.network import BRIDGE
 
 Answer4 = Callable[[Message4], Sequence[tuple[Message4, IPv4Address]]]
 Answer6 = Callable[[Message6, str], Sequence[Message6]]

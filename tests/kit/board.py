@@ -10,6 +10,7 @@ import re
 import secrets
 import struct
 from dataclasses import dataclass, replace
+from ipaddress import IPv4Address
 from pathlib import Path
 
 from ironic_httpboot.blob import Blob, literal
@@ -65,14 +66,18 @@ class Provisions:
         return f'kernel = "{self.kernel}"\ninitrds = [{initrds}]\ncmdline = "{self.cmdline}"\n'
 
 
-def network_path(mac: str, version: int, uri: str = "") -> bytes:
+def network_path(mac: str, version: int, uri: str = "", static: str = "") -> bytes:
     """PciRoot/Pci/MAC/IPv4 or IPv6/Uri: the one card and the one family (UEFI 2.10 §10.3.4).
 
-    uri: what to boot; without it the URL comes from DHCP.
+    uri: what to boot; without it the URL comes from DHCP. static: an IPv4 address to have, in a /24, without asking.
     """
     hardware = struct.pack("<BBH", 3, 11, 37) + bytes.fromhex(mac.replace(":", "")).ljust(32, b"\0") + b"\x01"
     address = struct.pack("<BBH", 3, 12, 27) if version == 4 else struct.pack("<BBH", 3, 13, 60)
-    address += bytes((27 if version == 4 else 60) - 4)
+    if static:
+        # Own and other address, two ports, protocol, whether it is static, router, mask (§10.3.4.12).
+        own, mask = IPv4Address(static).packed, bytes([255, 255, 255, 0])
+        address += own + bytes(4 + 2 + 2 + 2) + b"\1" + bytes(4) + mask
+    address = address.ljust(27 if version == 4 else 60, b"\0")
     return _PCI_ROOT + _NETWORK_CARD + hardware + address + uefi.uri_path(uri)
 
 
@@ -90,9 +95,10 @@ class Board:
         secure_boot: bool = False,
         arch: Arch = Arch.X64,
         uri: str = "",
+        static: str = "",
         tries: int = 1,
     ) -> None:
-        """uri: what to boot, if DHCP is not to tell. tries: so many boot entries, one after the other."""
+        """uri, static: see `network_path`. tries: so many boot entries, one after the other."""
         plain = machine(name, network=f"tap:{tap}", namespace=namespace, secure_boot=secure_boot, arch=arch)
         # The very first action must not be IPv6: firmware's own address is not ready then (OVMF 2022.11).
         self.specification: Specification = replace(plain, splash_ms=4000 if version == 6 else 0)
@@ -100,6 +106,7 @@ class Board:
         self._folder.mkdir()
         self._version = version
         self._uri = uri
+        self._static = static
         self._tries = tries
         found = firmware.find(plain.arch, secure_boot=secure_boot)
         self._machine = Machine(self.specification, self._folder, found)
@@ -118,7 +125,7 @@ class Board:
 
     async def __aenter__(self) -> Board:
         self._nvram.ensure()
-        path = network_path(self.mac, self._version, self._uri)
+        path = network_path(self.mac, self._version, self._uri, self._static)
         numbers = range(_NUMBER, _NUMBER + self._tries)
         entries = [uefi.boot_option(number, _DESCRIPTION, path) for number in numbers]
         order = [uefi.boot_order(numbers[1:])] if numbers[1:] else []

@@ -8,8 +8,9 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -34,13 +35,15 @@ from kit.lab import ACCOUNT, machine
 
 SYSTEM, MAC = "node-1", "52:54:00:0c:00:01"
 URL4, URL6 = "http://192.0.2.1:8080", "http://[2001:db8::1]:8080"
+FILES = (("kernel", "vmlinuz"), ("ramdisk", "ramdisk.cpio"))
+"""What a node boots, and what it is called in the folder of a guest."""
 _INTERFACES = {
-    "hardware_types": ["redfish-httpboot"],
-    "boot_interfaces": ["redfish-http-url", "httpboot", "httpboot-ipxe", "redfish-https"],
-    "deploy_interfaces": ["ramdisk", "direct"],
-    "management_interfaces": ["redfish"],
-    "power_interfaces": ["redfish"],
-    "network_interfaces": ["noop"],
+    "hardware_types": ["redfish-httpboot", "ipmi-httpboot"],
+    "boot_interfaces": ["redfish-http-url", "httpboot", "httpboot-ipxe", "redfish-https", "http"],
+    "deploy_interfaces": ["ramdisk", "direct", "anaconda"],
+    "management_interfaces": ["redfish", "noop"],
+    "power_interfaces": ["redfish", "ipmitool"],
+    "network_interfaces": ["noop", "flat"],
     "inspect_interfaces": ["no-inspect", "agent"],
     "rescue_interfaces": ["no-rescue", "agent"],
     "bios_interfaces": ["no-bios"],
@@ -55,7 +58,8 @@ _INTERFACES = {
 def configure(folder: Path) -> None:
     """Give this process Ironic's configuration and an empty database: once, as a conductor has it."""
     conf.register(CONF)
-    prepare_command(["test", "--config-file", "/dev/null"])
+    with _logging_as_it_was():
+        prepare_command(["test", "--config-file", "/dev/null"])
     for name, value in _INTERFACES.items():
         CONF.set_override(f"enabled_{name}", value)
     given: dict[str, dict[str, Any]] = {
@@ -76,6 +80,18 @@ def configure(folder: Path) -> None:
     models.Base.metadata.create_all(enginefacade.writer.get_engine())
 
 
+@contextmanager
+def _logging_as_it_was() -> Iterator[None]:
+    """Take back what Ironic does to the logging of the whole process: other tests in it look at what is logged."""
+    root, hook = logging.getLogger(), sys.excepthook
+    handlers, level = list(root.handlers), root.level
+    try:
+        yield
+    finally:
+        root.handlers[:], sys.excepthook = handlers, hook
+        root.setLevel(level)
+
+
 def use_store(path: Path) -> Store:
     """Be a conductor with this store."""
     CONF.set_override("store", str(path), group="httpboot")
@@ -83,15 +99,18 @@ def use_store(path: Path) -> Store:
 
 
 @contextmanager
-def emulated(folder: Path) -> Iterator[Emulator]:
-    """A BMC in a thread of its own."""
+def emulated(
+    folder: Path, systems: Sequence[str] = (SYSTEM,), install: Callable[..., Relay] = Relay
+) -> Iterator[Emulator]:
+    """A BMC in a thread of its own, in front of one machine or several. install: makes each machine's hardware."""
     loop = asyncio.new_event_loop()
-    settings = Settings(machines=[machine(SYSTEM, mac=MAC)], state=folder, port=0, account=ACCOUNT)
+    machines = [machine(system, mac=MAC if system == SYSTEM else mac_of(each)) for each, system in enumerate(systems)]
+    settings = Settings(machines=machines, state=folder, port=0, account=ACCOUNT)
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
 
     async def start() -> Emulator:
-        made = Emulator(settings, install=Relay)
+        made = Emulator(settings, install=install)
         await made.start()
         return made
 
@@ -108,11 +127,21 @@ def emulated(folder: Path) -> Iterator[Emulator]:
         loop.close()
 
 
-def create_node(bmc: str, *, mac: str = MAC, **fields: Any) -> Node:
+def switch_off(emulator: Emulator, system: str) -> None:
+    """Have the machine behind a BMC be off, which nobody is told."""
+    asyncio.run(emulator.hardware(system).stop())
+
+
+def mac_of(number: int) -> str:
+    """An address for a machine of many."""
+    return f"52:54:00:0d:{number >> 8:02x}:{number & 255:02x}"
+
+
+def create_node(bmc: str, *, system: str = SYSTEM, mac: str = MAC, **fields: Any) -> Node:
     """A node with one port, in the database."""
     driver_info = {
         "redfish_address": bmc,
-        "redfish_system_id": f"/redfish/v1/Systems/{SYSTEM}",
+        "redfish_system_id": f"/redfish/v1/Systems/{system}",
         "redfish_username": ACCOUNT.username,
         "redfish_password": ACCOUNT.password,
         **fields.pop("driver_info", {}),

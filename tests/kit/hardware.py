@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -88,3 +89,25 @@ class Relay:
 
     async def stop(self) -> None:
         self._power = Power.OFF
+
+
+class Stuck(Relay):
+    """The same, but a reset that is to stick never comes to its end, so that a conductor can be caught in the middle.
+
+    sticks: the resets that do. caught: whether one does now.
+    """
+
+    def __init__(self, specification: Specification, folder: Path, on_event: Sink) -> None:
+        super().__init__(specification, folder, on_event)
+        self.sticks: frozenset[Reset] = frozenset()
+        self.caught = False
+
+    async def reset(self, kind: Reset) -> None:
+        if kind not in self.sticks:
+            await super().reset(kind)
+            return
+        self.caught = True
+        while kind in self.sticks:  # noqa: ASYNC110  # a test lets go from another thread
+            await asyncio.sleep(0.05)
+        self.caught = False
+        raise HostError(f"reset {kind.value}: waited for → nothing came of it")

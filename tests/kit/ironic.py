@@ -28,7 +28,12 @@ from ironic_httpboot.image import compose, cpio
 from ironic_httpboot.redfish import Transport
 from kit.lab import ACCOUNT, HOST_AS_SEEN_BY_GUEST
 
-_BIN = Path(sys.executable).parent
+PROGRAMS = Path(os.environ.get("HTTPBOOT_IRONIC", Path(sys.executable).parent))
+"""The folder of Ironic's programs: those of another release, if the environment names it."""
+
+OLDEST = Path(__file__).parents[2] / ".venv-ironic-oldest" / "bin"
+"""The programs of the oldest release that is supported."""
+
 _READY_SECONDS = 90
 _MARK = "ironic-guest:"
 _INIT = f"""{guest.INIT_BEGINNING}\
@@ -85,6 +90,7 @@ class Ironic:
         host: str = "conductor-1",
         database: Path | None = None,
         options: Mapping[str, Mapping[str, str]] | None = None,
+        programs: Path = PROGRAMS,
     ) -> None:
         """url: where machines reach our server. options: group → name → value, over what stands here."""
         self.folder = folder
@@ -94,6 +100,7 @@ class Ironic:
         self.store = folder / "state" / "httpboot" / "store"
         self.log = folder / "ironic.log"
         self._options = _options(self, url, host, options or {})
+        self._programs = programs
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Ironic:
@@ -120,7 +127,11 @@ class Ironic:
         self._from = self.log.stat().st_size if self.log.exists() else 0
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [_BIN / "ironic", "--config-file", file], stdout=log, stderr=log, start_new_session=True, env=_env()
+                [self._programs / "ironic", "--config-file", file],
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                env=_env(self._programs),
             )
         try:
             until(self._answers, seconds=_READY_SECONDS, what="Ironic answers", log=self.log)
@@ -160,13 +171,17 @@ class Ironic:
 
     def _run(self, *command: str | Path) -> None:
         done = subprocess.run(
-            [_BIN / str(command[0]), *map(str, command[1:])], capture_output=True, timeout=120, env=_env(), check=False
+            [self._programs / str(command[0]), *map(str, command[1:])],
+            capture_output=True,
+            timeout=120,
+            env=_env(self._programs),
+            check=False,
         )
         assert done.returncode == 0, done.stderr.decode()[-3000:]
 
 
-def _env() -> dict[str, str]:
-    return {**os.environ, "PYTHONWARNINGS": "ignore", "PATH": f"{_BIN}:{os.environ['PATH']}"}
+def _env(programs: Path) -> dict[str, str]:
+    return {**os.environ, "PYTHONWARNINGS": "ignore", "PATH": f"{programs}:{os.environ['PATH']}"}
 
 
 def _options(ironic: Ironic, url: str, host: str, more: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, str]]:
@@ -239,14 +254,23 @@ def until(condition: Callable[[], bool], *, seconds: float, what: str, log: Path
 class Operator:
     """What an operator does through the API, with openstacksdk."""
 
-    def __init__(self, ironic: Ironic) -> None:
+    def __init__(self, ironic: Ironic, *, pause_seconds: float = 0.3) -> None:
+        """pause_seconds: before a node is asked for again that is waited for; many at once keep the API busy."""
         self._ironic = ironic
+        self._pause_seconds = pause_seconds
         self.api: Any = ironic.connect().baremetal
 
-    def enroll(
+    def enroll(self, name: str, *, bmc: str, system: str, mac: str, **more: Any) -> Node:
+        """Enroll a node, have it managed and made available."""
+        node = self.create(name, bmc=bmc, system=system, mac=mac, **more)
+        self.provision(node, "manage", "manageable")
+        self.provision(node, "provide", "available")
+        return node
+
+    def create(
         self, name: str, *, bmc: str, system: str, mac: str, boot: str = "redfish-http-url", **more: Any
     ) -> Node:
-        """Enroll a node, have it managed and made available."""
+        """Enroll a node, with one port."""
         driver_info = {
             "redfish_address": bmc,
             "redfish_system_id": f"/redfish/v1/Systems/{system}",
@@ -257,14 +281,11 @@ class Operator:
         properties = {"cpu_arch": "x86_64", "capabilities": "boot_mode:uefi"}
         node: Node = self.api.create_node(
             name=name,
-            driver="redfish-httpboot",
             driver_info=driver_info,
             properties=properties,
-            **{"boot_interface": boot, "deploy_interface": "ramdisk", **more},
+            **{"driver": "redfish-httpboot", "boot_interface": boot, "deploy_interface": "ramdisk", **more},
         )
         self.api.create_port(node_id=node.id, address=mac, is_pxe_enabled=True)
-        self.provision(node, "manage", "manageable")
-        self.provision(node, "provide", "available")
         return node
 
     def provision(self, node: Node, verb: str, state: str, *, seconds: float = 90, **more: Any) -> None:
@@ -272,18 +293,19 @@ class Operator:
         self.api.set_node_provision_state(node, verb, **more)
         self.until(node, state, seconds=seconds)
 
-    def until(self, node: Node, state: str, *, seconds: float = 90) -> Node:
-        """Wait for a state. Fails with the node's last error."""
+    def until(self, node: Node, state: str, *, seconds: float = 90, whatever: bool = False) -> Node:
+        """Wait for a state. Fails with the node's last error. whatever: an error on the way there is none."""
         deadline = time.monotonic() + seconds
         while True:
             now: Node = self.api.get_node(node)
             if now.provision_state == state:
                 return now
-            failed = now.last_error is not None and now.target_provision_state is None
+            over = now.target_provision_state is None or now.provision_state.endswith("failed")
+            failed = now.last_error is not None and over and not whatever
             if failed or time.monotonic() > deadline:
                 log = self._ironic.log.read_text()[-3000:]
                 raise AssertionError(f"{now.provision_state}, not {state}: {now.last_error}\n{log}")
-            time.sleep(0.3)
+            time.sleep(self._pause_seconds)
 
     def deploy(self, node: Node, kernel: Path, ramdisk: Path, *, config_drive: Mapping[str, Any] | None = None) -> None:
         """Deploy a ramdisk instance."""
@@ -329,3 +351,20 @@ def boot_of(bmc: str, system: str) -> dict[str, Any]:
         body = transport.request("GET", f"/redfish/v1/Systems/{system}").body
     boot: dict[str, Any] = body["Boot"]
     return boot
+
+
+def boot_order(bmc: str, system: str, *, first: Sequence[str] = ()) -> list[str]:
+    """The names of a machine's boot entries in their order. first: put these before the others, as an operator may."""
+    path = f"/redfish/v1/Systems/{system}"
+    with Transport(bmc) as transport:
+        transport.use_password(ACCOUNT.username, ACCOUNT.password)
+        members = transport.request("GET", f"{path}/BootOptions").body["Members"]
+        entries = [transport.request("GET", each["@odata.id"]).body for each in members]
+        named = {str(each["BootOptionReference"]): str(each["DisplayName"]) for each in entries}
+        order = [str(each) for each in transport.request("GET", path).body["Boot"]["BootOrder"]]
+        if first:
+            wanted = [reference for name in first for reference in order if name in named[reference]]
+            order = [*wanted, *(each for each in order if each not in wanted)]
+            answer = transport.request("PATCH", path, {"Boot": {"BootOrder": order}})
+            assert answer.status < 300, answer
+    return [named[each] for each in order]

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from ironic_httpboot.dhcp import export
+from ironic_httpboot.dhcp.export_neutron import neutron_json
 from kit.network import BRIDGE, Namespace, namespace
 
 ROOT = Path(__file__).parents[2]
@@ -210,7 +211,7 @@ def _port(
 def exported(network: Neutron, host: export.Host) -> Options:
     """What `httpboot export neutron-json` says of a machine, as Neutron's API has taken it."""
     site = export.Site(interfaces=("",), subnets=(), hosts=(host,))
-    (port,) = json.loads(export.neutron_json(site))["ports"]
+    (port,) = json.loads(neutron_json(site))["ports"]
     taken: Options = network.driver.ask("validate", options=port["extra_dhcp_opts"])
     assert isinstance(taken, list), taken
     return taken

@@ -4,11 +4,12 @@ what others may add, such as a DHCP server of their own or a relay to another ne
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import asyncio
+from collections.abc import Iterator, Mapping
+from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
-from ironic_httpboot.model import Arch
 from kit import captures
 from kit.board import Board, Provisions
 from kit.network import BRIDGE, SERVER4, SERVER6, Namespace, Program, namespace
@@ -51,18 +52,17 @@ class Site:
         self.interface = interface
         self.networks = networks
 
-    def board(self, name: str = "node", *, version: int = 4, secure_boot: bool = False, arch: Arch = Arch.X64) -> Board:
-        """A machine with a socket of its own on the switch."""
+    def board(self, name: str = "node", **more: Any) -> Board:
+        """A machine with a socket of its own on the switch. more: what else a Board may be told."""
         self.machines.tap(f"tap-{name}")
-        return Board(
-            self.folder,
-            self.machines.name,
-            f"tap-{name}",
-            name=name,
-            version=version,
-            secure_boot=secure_boot,
-            arch=arch,
-        )
+        return Board(self.folder, self.machines.name, f"tap-{name}", name=name, **more)
+
+    @contextmanager
+    def neighbour(self, *addresses: str) -> Iterator[Namespace]:
+        """One more host on the switch, by its card eth0."""
+        with namespace() as other:
+            self.machines.cable("cable", other, "eth0", *addresses, bridge=BRIDGE)
+            yield other
 
     def serve(self, mode: str, *, http: str = "", dhcp: str = "", machine: str = "") -> Program:
         """`httpboot serve` as an operator starts it. http, dhcp: more keys of these tables. machine: a table's keys."""
@@ -86,36 +86,43 @@ lease_file = "{self.folder}/leases"
         return program
 
     async def boot(
-        self, board: Board, mode: str, capture: str, *, payload: str = "uki", provisions: Provisions | None = None
+        self,
+        board: Board,
+        mode: str,
+        capture: str,
+        *,
+        http: str = "",
+        more: str = "",
+        also: Mapping[Board, Provisions] | None = None,
     ) -> str:
         """Serve one machine whose image is composed for it, until its guest has passed; what the server said.
 
-        capture: the name under which the DHCP of it is kept.
+        capture: the name under which the DHCP of it is kept. http: more keys of that table. more: further tables.
+        also: machines that are named in these, with what their guests must find.
         """
-        provisions = provisions or Provisions.make(self.folder)
-        server = self.serve(
-            mode, machine=f'name = "node"\nmac = "{board.mac}"\npayload = "{payload}"\n{provisions.as_toml()}'
-        )
+        provisions = Provisions.make(self.folder)
+        machine = f'name = "node"\nmac = "{board.mac}"\npayload = "uki"\n{provisions.as_toml()}{more}'
+        server = self.serve(mode, http=http, machine=machine)
         with self.captured(capture):
-            async with board:
-                await board.passes(provisions)
+            async with AsyncExitStack() as stack:
+                boots = {board: provisions, **(also or {})}
+                for each in boots:
+                    await stack.enter_async_context(each)
+                await asyncio.gather(*(each.passes(found) for each, found in boots.items()))
             return server.end()
 
     @contextmanager
     def captured(self, name: str) -> Iterator[None]:
         """Keep what passes the server's interface."""
-        path = self.folder / f"{name}.pcap"
-        capture = self.host.capture(path, self.interface)
-        yield
-        self.host.end_capture(capture)
+        with self.host.capturing(self.folder / f"{name}.pcap", self.interface) as path:
+            yield
         captures.keep(path)
 
     @contextmanager
     def other_server(self, version: int = 4) -> Iterator[Namespace]:
         """One more host on the switch: dnsmasq, which leases addresses there and knows nothing of boots."""
         address, leases = _BESIDE[version]
-        with namespace() as other:
-            self.machines.cable("cable", other, "eth0", address, bridge=BRIDGE)
+        with self.neighbour(address) as other:
             other.start(
                 "dnsmasq", "-k", "-p0", "--log-facility=-", "--interface=eth0", leases, "--dhcp-leasefile=/dev/null",
                 "--user=root",

@@ -15,6 +15,7 @@ from kit.commands import Running
 from kit.ironic import READY, Ironic, Operator, emulator_file, free_port, server_of, until, write_guest
 from kit.judges import judge
 from kit.network import BRIDGE, SERVER4, SERVER6, Program, entered, namespace
+from kit.site import NETWORKS
 
 MACHINES = {"alpha": "52:54:00:0a:00:01", "beta": "52:54:00:0a:00:02"}
 
@@ -85,38 +86,56 @@ _SERVE = """
 [http]
 listen = ":8080"
 store = "{store}"
-
+"""
+_SERVE_DHCP = """
 [dhcp]
 interfaces = ["{bridge}"]
 families = [{families}]
 mode = "server"
 lease_file = "{folder}/leases"
 machines = "{machines}"
-
-[[subnet]]
-network = "192.0.2.0/24"
-ranges = ["192.0.2.100-192.0.2.150"]
-lease_seconds = 600
-
-[[subnet]]
-network = "2001:db8::/64"
-ranges = ["2001:db8::100-2001:db8::1ff"]
-lease_seconds = 600
 """
+
+
+def _dnsmasq(folder: Path) -> tuple[list[str | Path], dict[str, str]]:
+    """dnsmasq as Ironic's documentation has an operator run it, with a range of each family, and [dnsmasq]."""
+    folders = {f"dhcp_{name}": folder / f"dnsmasq-{name}" for name in ("hostsdir", "optsdir")}
+    for each in folders.values():
+        each.mkdir()
+    leases = folder / "dnsmasq.leases"
+    command: list[str | Path] = [
+        "dnsmasq", "-k", "-p0", "--log-facility=-", "--log-dhcp", "--user=root", "--conf-file=/dev/null",
+        f"--interface={BRIDGE}", f"--dhcp-leasefile={leases}", "--dhcp-match=set:ipxe,175",
+        "--dhcp-match=set:ipxe6,option6:user-class,iPXE",
+        "--dhcp-range=192.0.2.100,192.0.2.150,600", "--dhcp-range=2001:db8::100,2001:db8::1ff,64,600",
+    ]  # fmt: skip
+    command += [f"--{name.replace('_', '-')}={path}" for name, path in folders.items()]
+    return command, {name: str(path) for name, path in {**folders, "dhcp_leasefile": leases}.items()}
 
 
 @contextmanager
 def network_workbench(
-    folder: Path, options: Mapping[str, Mapping[str, str]] | None = None, families: str = "4, 6"
+    folder: Path,
+    options: Mapping[str, Mapping[str, str]] | None = None,
+    families: str = "4, 6",
+    provider: str = "httpboot",
 ) -> Iterator[tuple[Bench, Program]]:
-    """The same with a network that has our server for DHCP, in a namespace that this thread is in until it ends."""
+    """The same with a network that has DHCP, in a namespace that this thread is in until it ends; and who serves DHCP.
+
+    provider: of DHCP: httpboot, which is our server, or dnsmasq.
+    """
     kernel, ramdisk = write_guest(folder)
     state = folder / "conductor-1" / "state" / "httpboot"
     file = folder / "serve.toml"
     given = {"store": state / "store", "machines": state / "machines", "folder": folder}
-    file.write_text(_SERVE.format(bridge=BRIDGE, families=families, **given))
+    text = _SERVE.format(**given)
+    if provider == "httpboot":
+        text += _SERVE_DHCP.format(bridge=BRIDGE, families=families, **given) + NETWORKS
+    file.write_text(text)
+    # The very first action must not be IPv6: firmware's own address is not ready then (OVMF 2022.11).
     machines = [
-        {"id": name, "mac": mac, "memory_mib": 768, "network": f"tap:tap-{name}"} for name, mac in MACHINES.items()
+        {"id": name, "mac": mac, "memory_mib": 768, "network": f"tap:tap-{name}", "splash_ms": 4000}
+        for name, mac in MACHINES.items()
     ]
     with ExitStack() as stack:
         host = stack.enter_context(namespace(bridge=(f"{SERVER4}/24", f"{SERVER6}/64")))
@@ -128,8 +147,12 @@ def network_workbench(
         stack.enter_context(entered(host))
         plain: dict[str, dict[str, str]] = {
             "httpboot": {"url6": f"http://[{SERVER6}]:8080"},
-            "dhcp": {"dhcp_provider": "httpboot"},
+            "dhcp": {"dhcp_provider": provider},
         }
+        if provider == "dnsmasq":
+            command, plain["dnsmasq"] = _dnsmasq(folder)
+            serve = host.start(*command)
+            serve.until("started")
         for group, named in (options or {}).items():
             plain.setdefault(group, {}).update(named)
         ironic = stack.enter_context(Ironic(folder / "conductor-1", url=f"http://{SERVER4}:8080", options=plain))

@@ -20,8 +20,8 @@ from ironic.drivers.modules.redfish import utils as redfish_utils
 from ironic.objects.node import Node
 from oslo_log import log
 
-from ironic_httpboot.plugin import bmc, payload, shelf, upkeep
-from ironic_httpboot.plugin.translate import ironic_errors
+from ironic_httpboot.plugin import address, bmc, payload, shelf, upkeep
+from ironic_httpboot.plugin.translate import arch_of, ironic_errors
 
 LOG = log.getLogger(__name__)
 
@@ -30,7 +30,6 @@ PROPERTIES = {
     "httpboot_iso": "Whether a boot ISO is given to the machine by its own URL (pass) or through us (serve). Optional.",
     "bootloader": "An EFI system partition image to boot through, instead of our own. Optional.",
 }
-_RETRY_STATES = pxe_base.PXEBaseMixin._RETRY_ALLOWED_STATES
 
 
 class RedfishHTTPBoot(base.BootInterface):
@@ -64,7 +63,9 @@ class RedfishHTTPBoot(base.BootInterface):
         if not driver_utils.need_prepare_ramdisk(node) or manager_utils.is_fast_track(task):
             return
         params = agent_params(task, ramdisk_params)
-        manager_utils.node_power_action(task, states.POWER_OFF)
+        if not node.disable_power_off:
+            manager_utils.node_power_action(task, states.POWER_OFF)
+        address.give(task)
         with ironic_errors():
             bmc.ask(task, payload.url_for(task, payload.wanted_ramdisk(task, params)), persistent=False)
 
@@ -76,79 +77,92 @@ class RedfishHTTPBoot(base.BootInterface):
     def prepare_instance(self, task: TaskManager) -> None:
         """Have the node boot its instance: from disk, or a ramdisk at every power-on. Raises IronicException."""
         node = task.node
-        boot_mode_utils.configure_secure_boot_if_needed(task)
-        if deploy_utils.get_boot_option(node) == "ramdisk":
+        at_work = node.provision_state in (states.ACTIVE, states.ADOPTING)
+        if deploy_utils.is_ramdisk_deploy(node):
+            boot_mode_utils.configure_secure_boot_if_needed(task)
+            address.give(task)
             with ironic_errors():
                 bmc.ask(task, payload.url_for(task, payload.wanted_instance(task)), persistent=True)
             return
         self._take_back(task)
-        if node.provision_state not in (states.ACTIVE, states.ADOPTING):
-            manager_utils.node_set_boot_device(task, boot_devices.DISK, persistent=True)
+        address.give(task)
+        if not at_work:
+            # The override brought its own mode with it; a disk is booted in the mode that the machine is in.
+            boot_mode_utils.sync_boot_mode(task)
+        boot_mode_utils.configure_secure_boot_if_needed(task)
+        if not at_work:
+            from_disk(task)
 
     def clean_up_instance(self, task: TaskManager) -> None:
         """Take back what was prepared for an instance. Raises IronicException."""
-        self._take_back(task)
-        boot_mode_utils.deconfigure_secure_boot_if_needed(task)
+        try:
+            self._take_back(task)
+        finally:
+            boot_mode_utils.deconfigure_secure_boot_if_needed(task)
 
     @periodics.node_periodic(
         purpose="asking BMCs again to boot a URL",
         spacing=CONF.pxe.boot_retry_check_interval,
         enabled=bool(CONF.pxe.boot_retry_timeout),
         filters={
-            "provision_state_in": _RETRY_STATES,
+            "provision_state_in": upkeep.RETRIED,
             "reserved": False,
             "maintenance": False,
             "provisioned_before": CONF.pxe.boot_retry_timeout,
         },
     )
     def _retry_boot(self, task: TaskManager, manager: BaseConductorManager, context: object) -> None:
-        if not upkeep.is_silent(task.node):
-            return
-        task.upgrade_lock(purpose="retrying HTTP boot")
-        if task.node.provision_state not in _RETRY_STATES or not upkeep.is_silent(task.node):
-            return
-        self.retry(task)
+        upkeep.boot_again(task, self._ask_again)
 
-    def retry(self, task: TaskManager) -> None:
-        """Boot the ramdisk of a node once more: its override was spent by a boot that led nowhere."""
-        url = upkeep.url_again(task)
-        if url is None:
-            return
-        LOG.info("Node %s has not called within %d s: it is booted again", task.node.uuid, CONF.pxe.boot_retry_timeout)
-        manager_utils.node_power_action(task, states.POWER_OFF)
+    def _ask_again(self, task: TaskManager) -> bool:
+        """A node's override was spent by a boot that led nowhere."""
         with ironic_errors():
-            bmc.ask(task, url, persistent=False)
-        manager_utils.node_power_action(task, states.POWER_ON)
+            url = upkeep.url_again(task)
+            if url is not None:
+                bmc.ask(task, url, persistent=False)
+        return url is not None
 
     @periodics.periodic(spacing=CONF.httpboot.sweep_seconds)
     def _sweep(self, manager: BaseConductorManager, context: object) -> None:
-        upkeep.sweep(manager)
+        upkeep.sweep(manager, context)
 
-    @periodics.node_periodic(
-        purpose="taking back boot overrides that a BMC did not let go",
-        spacing=CONF.httpboot.sweep_seconds,
-        filters={"provision_state_in": upkeep.AT_REST, "reserved": False},
-        predicate_extra_fields=["driver_internal_info"],
-        predicate=lambda node: bool((node.driver_internal_info or {}).get(bmc.MARK)),
-    )
-    def _take_back_later(self, task: TaskManager, manager: BaseConductorManager, context: object) -> None:
-        task.upgrade_lock(purpose="taking back a boot override")
-        if task.node.provision_state in upkeep.AT_REST:
-            bmc.take_back(task)
+    # No node_periodic: that leaves out nodes which have another boot interface by now.
+    @periodics.periodic(spacing=CONF.httpboot.sweep_seconds)
+    def _take_back_later(self, manager: BaseConductorManager, context: object) -> None:
+        upkeep.take_back(manager, context)
 
     def _validate_node(self, task: TaskManager) -> None:
         redfish_utils.parse_driver_info(task.node)
-        deploy_utils.validate_capabilities(task.node)
-        check_boot_mode(task.node)
+        check_node(task.node)
 
     def _take_back(self, task: TaskManager) -> None:
-        with ironic_errors():
-            shelf.withdraw(task.node.uuid)
-        bmc.take_back(task)
+        try:
+            with ironic_errors():
+                shelf.withdraw(task.node.uuid)
+        finally:
+            bmc.take_back(task)
 
 
-def check_boot_mode(node: Node) -> None:
-    """Raise InvalidParameterValue where a node does not boot in UEFI mode."""
+def from_disk(task: TaskManager) -> None:
+    """Have a machine boot its disk from now on. Raises IronicException."""
+    node = task.node
+    if node.provision_state == states.DEPLOYING and str(node.properties.get("vendor") or "").lower() == "lenovo":
+        # A boot device that is set now would undo what the agent has just written into its firmware's boot entries
+        # (pxe_base.prepare_instance, https://bugs.launchpad.net/ironic/+bug/2053064).
+        return
+    manager_utils.node_set_boot_device(task, boot_devices.DISK, persistent=True)
+
+
+def check_node(node: Node) -> None:
+    """Raise InvalidParameterValue where a node does not boot in UEFI mode, or is none that is booted here."""
+    deploy_utils.validate_capabilities(node)
+    with ironic_errors():
+        arch_of(node)
+    if deploy_utils.get_boot_option(node) == "kickstart":
+        raise exception.InvalidParameterValue(
+            f"Node {node.uuid}: {node.get_interface('boot')} boots no kickstart "
+            "(hint: a deploy interface other than anaconda, or a boot interface of Ironic's)"
+        )
     mode = boot_mode_utils.get_boot_mode(node)
     if mode != "uefi":
         raise exception.InvalidParameterValue(
@@ -164,7 +178,7 @@ def check_images(task: TaskManager) -> None:
         if deploy_utils.needs_agent_ramdisk(node, mode=deploy_utils.rescue_or_deploy_mode(node)):
             payload.check(task, payload.wanted_ramdisk(task, {}))
         if deploy_utils.is_ramdisk_deploy(node):
-            payload.check(task, payload.wanted_instance(task))
+            payload.check(task, payload.wanted_instance(task, fetch=False))
 
 
 def check_rescue(task: TaskManager) -> None:
@@ -177,6 +191,13 @@ def check_rescue(task: TaskManager) -> None:
 def agent_params(task: TaskManager, given: Mapping[str, str]) -> dict[str, str]:
     """The kernel parameters of an agent ramdisk: its token, which nobody else can read, and the card that boots."""
     node = task.node
+    if payload.agent_iso(node):
+        # An ISO is not opened: its agent cannot be told a token, and is given one when it first asks. Ironic gives none
+        # where it sees one (conductor/manager.py: get_node_with_token).
+        for name in ("agent_secret_token", "agent_secret_token_pregenerated"):
+            node.del_driver_internal_info(name)
+        node.save()
+        return dict(given)
     manager_utils.add_secret_token(node, pregenerated=True)
     node.save()
     params = {**given, "ipa-agent-token": node.driver_internal_info["agent_secret_token"]}

@@ -40,7 +40,8 @@ OPTIONS = [
     cfg.StrOpt(
         "store",
         default="$state_path/httpboot/store",
-        help="Folder where images are published. `httpboot serve --store` on this host serves it, as the same user.",
+        help="Folder where images are published. `httpboot serve --store` on this host serves it, as the same user. "
+        "No two conductors may have the same.",
     ),
     cfg.StrOpt(
         "images",
@@ -92,14 +93,15 @@ OPTIONS = [
     cfg.StrOpt(
         "machines",
         default="$state_path/httpboot/machines",
-        help="Folder for the machine files of the DHCP provider `httpboot`; `httpboot serve` watches it.",
+        help="Folder for the machine files of the DHCP provider `httpboot`; `httpboot serve` watches it. "
+        "No two conductors may have the same.",
     ),
     cfg.IntOpt(
         "sweep_seconds",
         default=60,
         min=1,
         help="How often a conductor looks for images that no node needs any more, and for overrides that a BMC "
-        "did not let it take back.",
+        "did not let it take back. Such a BMC is asked more and more seldom, once an hour in the end.",
     ),
 ]
 
@@ -145,6 +147,6 @@ def base_url(conf: cfg.ConfigOpts, version: int | None = None) -> str | None:
 
 
 def folder(path: str) -> str:
-    """A folder that is there, made if it is missing. Raises OSError."""
+    """A folder that is there, made for this user alone if it is missing. Raises OSError."""
     os.makedirs(path, mode=0o700, exist_ok=True)
     return path

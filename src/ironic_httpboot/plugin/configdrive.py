@@ -24,6 +24,8 @@ IMAGE = f"{FOLDER}.iso"
 """Where a config drive stands that came as an image: the guest mounts it by a loop device."""
 
 _LATEST = f"{FOLDER}/openstack/latest"
+_MORE = {"network_data": "network_data.json", "vendor_data": "vendor_data2.json"}
+"""As the image that Ironic would make has them (openstack.baremetal.configdrive)."""
 
 
 def files(drive: str | bytes | Mapping[str, Any], *, uuid: str, name: str | None) -> tuple[AppendedFile, ...]:
@@ -43,7 +45,7 @@ def files(drive: str | bytes | Mapping[str, Any], *, uuid: str, name: str | None
             "instance_info/configdrive: is no image in gzip and base64",
             hint="give a JSON object with meta_data and user_data, an image, or its http(s) URL",
         ) from error
-    return (AppendedFile(path=IMAGE, data=image),)
+    return (AppendedFile(path=IMAGE, data=image, mode=0o600),)
 
 
 def _parts(drive: Mapping[str, Any], *, uuid: str, name: str | None) -> list[AppendedFile]:
@@ -51,9 +53,7 @@ def _parts(drive: Mapping[str, Any], *, uuid: str, name: str | None) -> list[App
     found = [_file("meta_data.json", meta)]
     if drive.get("user_data"):
         found.append(_file("user_data", drive["user_data"]))
-    found += [
-        _file(f"{part}.json", drive[part]) for part in ("network_data", "vendor_data") if drive.get(part) is not None
-    ]
+    found += [_file(name, drive[part]) for part, name in _MORE.items() if drive.get(part) is not None]
     return found
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -42,9 +43,13 @@ class HTTPBootDHCPApi(base.BaseDHCP):
         partial = target.with_name(f".{target.name}.part")
         try:
             conf.folder(CONF.httpboot.machines)
-            partial.write_text(text)
+            # Its URL is secret, wherever the operator's folder lets others in.
+            with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o640), "w") as stream:
+                stream.write(text)
             partial.replace(target)
         except OSError as error:
+            with suppress(OSError):
+                partial.unlink()
             raise exception.FailedToUpdateDHCPOptOnPort(
                 f"Node {task.node.uuid}: [httpboot]machines {CONF.httpboot.machines}: written → {error.strerror}"
             ) from error

@@ -5,7 +5,7 @@ Knows what each provider makes of an option's name. Refuses to know where URLs c
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TypedDict
 
 from ironic_httpboot.dhcp.iana import Option4, Option6
@@ -31,6 +31,33 @@ class Option(TypedDict):
     ip_version: int
 
 
+class Removal(TypedDict):
+    """What has Neutron remove an option: those that are not named in a change stay (db/extradhcpopt_db.py, 29.0)."""
+
+    opt_name: str
+    opt_value: None
+    ip_version: int
+
+
+_TAGS = {4: "ipxe", 6: "ipxe6"}
+_CODES = {4: (Option4.BOOT_FILE, Option4.VENDOR_CLASS), 6: (Option6.BOOT_URL, Option6.VENDOR_CLASS)}
+
+
+def removals(kept: Sequence[Option] = ()) -> list[Removal]:
+    """What removes all that was ever set here, but not what is set now, from a provider that cannot clean."""
+    set_now = {(option["opt_name"], option["ip_version"]) for option in kept}
+    ever = [
+        (name, version)
+        for version, (url, client) in _CODES.items()
+        for name in (str(url), str(client), f"tag:!{_TAGS[version]},{url}", f"tag:{_TAGS[version]},{url}")
+    ]
+    return [
+        Removal(opt_name=name, opt_value=None, ip_version=version)
+        for name, version in ever
+        if (name, version) not in set_now
+    ]
+
+
 def options(offers: Mapping[int, Offer], provider: str, *, tags: bool) -> list[Option]:
     """Options for all families. provider: [dhcp]dhcp_provider. tags: whether it tells iPXE from firmware by itself.
 
@@ -38,12 +65,10 @@ def options(offers: Mapping[int, Offer], provider: str, *, tags: bool) -> list[O
     """
     found: list[Option] = []
     for version, offer in offers.items():
-        url, client = (
-            (Option4.BOOT_FILE, Option4.VENDOR_CLASS) if version == 4 else (Option6.BOOT_URL, Option6.VENDOR_CLASS)
-        )
+        url, client = _CODES[version]
         # dnsmasq reads a bare number as an option of DHCPv4.
         prefix = "option6:" if version == 6 and provider == "dnsmasq" else ""
-        tag = "ipxe" if version == 4 else "ipxe6"
+        tag = _TAGS[version]
         for target in (offer.url, offer.then):
             if target is not None:
                 check(len(target.text), provider)

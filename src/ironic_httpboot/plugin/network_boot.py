@@ -6,21 +6,23 @@ and how a DHCP provider does its work.
 
 from __future__ import annotations
 
-from ironic.common import boot_devices, exception, states
+from ironic.common import boot_devices, exception, network, states
 from ironic.common.dhcp_factory import DHCPFactory
 from ironic.conductor import periodics
 from ironic.conductor import utils as manager_utils
 from ironic.conductor.base_manager import BaseConductorManager
 from ironic.conductor.task_manager import TaskManager
 from ironic.conf import CONF
+from ironic.dhcp.base import BaseDHCP
 from ironic.drivers import base
 from ironic.drivers import utils as driver_utils
 from ironic.drivers.modules import boot_mode_utils, deploy_utils, pxe_base
+from ironic.drivers.modules.redfish.management import RedfishManagement
 from oslo_log import log
 
 from ironic_httpboot.config import Payload
 from ironic_httpboot.model import ImageKind
-from ironic_httpboot.plugin import boot, dhcp_options, payload, shelf, translate, upkeep
+from ironic_httpboot.plugin import address, bmc, boot, dhcp_options, payload, shelf, translate, upkeep
 from ironic_httpboot.plugin.translate import ironic_errors
 
 LOG = log.getLogger(__name__)
@@ -29,6 +31,10 @@ _PROPERTIES = {
     **boot.PROPERTIES,
     "httpboot_payload": "What firmware downloads first: image, uki, grub or ipxe. Optional.",
 }
+
+
+_LONGEST_LOADER = "ipxeaa64.efi"
+"""Of the names under which loaders are published that fetch the rest."""
 
 
 class HTTPBoot(pxe_base.PXEBaseMixin, base.BootInterface):
@@ -84,49 +90,68 @@ class HTTPBoot(pxe_base.PXEBaseMixin, base.BootInterface):
         at_work = node.provision_state in (states.ACTIVE, states.ADOPTING)
         boot_mode_utils.sync_boot_mode(task)
         boot_mode_utils.configure_secure_boot_if_needed(task)
-        if deploy_utils.get_boot_option(node) == "ramdisk":
+        if deploy_utils.is_ramdisk_deploy(node):
             with ironic_errors():
                 self._offer(task, payload.wanted_instance(task))
             if not at_work:
                 self._node_set_boot_device_for_network_boot(task, persistent=True)
             return
         self._take_back(task)
+        address.give(task)
         if not at_work:
-            manager_utils.node_set_boot_device(task, boot_devices.DISK, persistent=True)
+            boot.from_disk(task)
 
     def clean_up_instance(self, task: TaskManager) -> None:
         """Take back what was prepared for an instance. Raises IronicException."""
-        self._take_back(task)
-        boot_mode_utils.deconfigure_secure_boot_if_needed(task)
+        try:
+            self._take_back(task)
+        finally:
+            boot_mode_utils.deconfigure_secure_boot_if_needed(task)
 
     def _offer(self, task: TaskManager, wanted: payload.Wanted) -> None:
         factory = DHCPFactory()
         offers = payload.offers_for(task, wanted, self._payload(task))
         name = CONF.dhcp.dhcp_provider
-        factory.update_dhcp(task, dhcp_options.options(offers, name, tags=factory.provider.supports_ipxe_tag()))
+        options = dhcp_options.options(offers, name, tags=factory.provider.supports_ipxe_tag())
+        factory.update_dhcp(task, [*options, *(dhcp_options.removals(options) if _keeps(factory.provider) else ())])
 
     def _payload(self, task: TaskManager) -> Payload:
         return translate.payload_of(task.node)
 
     def _take_back(self, task: TaskManager) -> None:
-        with ironic_errors():
-            shelf.withdraw(task.node.uuid)
-        DHCPFactory().clean_dhcp(task)
+        try:
+            with ironic_errors():
+                shelf.withdraw(task.node.uuid)
+        finally:
+            self._take_back_options(task)
+            bmc.take_back(task)
+
+    def _take_back_options(self, task: TaskManager) -> None:
+        factory = DHCPFactory()
+        factory.clean_dhcp(task)
+        if _keeps(factory.provider) and any(network.get_node_vif_ids(task).values()):
+            try:
+                factory.update_dhcp(task, dhcp_options.removals())
+            except exception.FailedToUpdateDHCPOptOnPort as error:
+                LOG.warning("Node %s: its DHCP options stay, though their URL is withdrawn: %s", task.node.uuid, error)
 
     def _validate_node(self, task: TaskManager) -> None:
-        boot.check_boot_mode(task.node)
-        deploy_utils.validate_capabilities(task.node)
-        if not driver_utils.get_node_mac_addresses(task):
+        boot.check_node(task.node)
+        if not any(port.pxe_enabled for port in task.ports):
             raise exception.MissingParameterValue(
-                f"Node {task.node.uuid} has no port: DHCP knows it by its MAC address"
+                f"Node {task.node.uuid} has no port with pxe_enabled: DHCP knows it by the MAC address of one"
             )
         with ironic_errors():
-            self._payload(task)
+            payload.check_loader(task, self._payload(task))
+            in_pieces = self._payload(task) in (Payload.GRUB, Payload.IPXE)
+            name = _LONGEST_LOADER if in_pieces else shelf.name_of(ImageKind.ISO)
             for version in shelf.families():
-                url = shelf.example_url(ImageKind.ISO, version)
+                url = shelf.example_url(name, version)
                 dhcp_options.check(len(url.text), CONF.dhcp.dhcp_provider)
 
     def _node_set_boot_device_for_network_boot(self, task: TaskManager, persistent: bool = False) -> None:
+        if isinstance(task.driver.management, RedfishManagement):
+            bmc.mark(task.node)
         try:
             manager_utils.node_set_boot_device(task, boot_devices.UEFIHTTP, persistent=persistent)
         except (exception.InvalidParameterValue, exception.UnsupportedDriverExtension):
@@ -140,19 +165,24 @@ class HTTPBoot(pxe_base.PXEBaseMixin, base.BootInterface):
 
     @periodics.periodic(spacing=CONF.httpboot.sweep_seconds)
     def _sweep(self, manager: BaseConductorManager, context: object) -> None:
-        upkeep.sweep(manager)
+        upkeep.sweep(manager, context)
+
+    @periodics.periodic(spacing=CONF.httpboot.sweep_seconds)
+    def _take_back_later(self, manager: BaseConductorManager, context: object) -> None:
+        upkeep.take_back(manager, context)
 
     def _check_boot_status(self, task: TaskManager) -> None:
         """Called by the mixin's own periodic task."""
-        if not upkeep.is_silent(task.node):
-            return
-        task.upgrade_lock(purpose="retrying HTTP boot")
-        if task.node.provision_state not in self._RETRY_ALLOWED_STATES or not upkeep.is_silent(task.node):
-            return
-        LOG.info("Node %s has not called within %d s: it is booted again", task.node.uuid, CONF.pxe.boot_retry_timeout)
-        manager_utils.node_power_action(task, states.POWER_OFF)
+        upkeep.boot_again(task, self._ask_again)
+
+    def _ask_again(self, task: TaskManager) -> bool:
         self._node_set_boot_device_for_network_boot(task)
-        manager_utils.node_power_action(task, states.POWER_ON)
+        return True
+
+
+def _keeps(provider: BaseDHCP) -> bool:
+    """Whether a provider's options stay until each of them is removed by name: Ironic's for Neutron cleans nothing."""
+    return type(provider).clean_dhcp_opts is BaseDHCP.clean_dhcp_opts
 
 
 class HTTPBootIPXE(HTTPBoot):

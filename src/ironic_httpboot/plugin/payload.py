@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -17,14 +17,15 @@ from ironic.conductor.task_manager import TaskManager
 from ironic.conf import CONF
 from ironic.drivers import utils as driver_utils
 from ironic.drivers.modules import deploy_utils, image_utils
+from ironic.objects.node import Node
 from oslo_log import log
 
 from ironic_httpboot import config
 from ironic_httpboot.blob import Blob, examine, whole
 from ironic_httpboot.config import Payload
-from ironic_httpboot.errors import InputError
+from ironic_httpboot.errors import HostError, InputError
 from ironic_httpboot.http.store import Publication
-from ironic_httpboot.image import netboot
+from ironic_httpboot.image import loaders, netboot
 from ironic_httpboot.image.compose import compose
 from ironic_httpboot.model import AppendedFile, BootRecipe, BootUrl, Chain, Container, ImageKind
 from ironic_httpboot.plugin import configdrive, images, shelf, translate
@@ -33,7 +34,8 @@ LOG = log.getLogger(__name__)
 
 _AGENT_CA = "etc/ironic-python-agent/ironic.crt"
 _AGENT_CA_CONFIG = f"[DEFAULT]\ncafile = /{_AGENT_CA}\n"
-_NETWORK_DATA = "openstack/latest/network_data.json"
+_NETWORK_DATA = "mnt/config/openstack/latest/network_data.json"
+"""glean reads it here, where it mounts a config drive if there is a device with one (glean 1.25, cmd.py)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +46,7 @@ class Wanted:
     """
 
     references: Mapping[str, str]
-    cmdline: str = ""
+    cmdline: str = field(default="", repr=False)
     appended: tuple[AppendedFile, ...] = field(default=(), repr=False)
     seconds: int | None = None
 
@@ -62,12 +64,18 @@ class Offer:
     then: BootUrl | None = None
 
 
+def agent_iso(node: Node) -> str | None:
+    """The operator's own ISO with an agent in it, for whatever the node is booted now."""
+    found: str | None = driver_utils.get_agent_iso(node, mode=deploy_utils.rescue_or_deploy_mode(node))
+    return found
+
+
 def wanted_ramdisk(task: TaskManager, params: Mapping[str, str | None]) -> Wanted:
     """An agent ramdisk, for whatever it is booted now. Raises IronicException, InputError."""
     node = task.node
     seconds = CONF.httpboot.ramdisk_url_seconds
     mode = deploy_utils.rescue_or_deploy_mode(node)
-    if iso := driver_utils.get_agent_iso(node, mode=mode):
+    if iso := agent_iso(node):
         return Wanted(references={"iso": iso}, seconds=seconds)
     found = driver_utils.get_agent_kernel_ramdisk(node, mode)
     deploy_utils.check_for_missing_params(found, f"Node {node.uuid} cannot boot a {mode} ramdisk")
@@ -79,8 +87,8 @@ def wanted_ramdisk(task: TaskManager, params: Mapping[str, str | None]) -> Wante
     )
 
 
-def wanted_instance(task: TaskManager) -> Wanted:
-    """A ramdisk instance, with its config drive. Raises IronicException, InputError."""
+def wanted_instance(task: TaskManager, *, fetch: bool = True) -> Wanted:
+    """A ramdisk instance, with its config drive. fetch: also one that is a URL. Raises IronicException, InputError."""
     node = task.node
     given = deploy_utils.get_image_instance_info(node)
     if given.get("boot_iso"):
@@ -97,26 +105,37 @@ def wanted_instance(task: TaskManager) -> Wanted:
     return Wanted(
         references=references,
         cmdline=translate.cmdline_of(node, {"root": "/dev/ram0", "text": None}, more),
-        appended=_config_drive(task),
+        appended=_config_drive(task, fetch=fetch),
     )
 
 
 def check(task: TaskManager, wanted: Wanted) -> None:
     """See all that can be known before anything is fetched. Raises IronicException, HttpBootError."""
-    for name, href in wanted.references.items():
+    for name, href in {**wanted.references, **_own_loader(task, wanted)}.items():
         images.check(task, name, href)
-    translate.arch_of(task.node)
     translate.chain_of(task.node)
-    if wanted.iso and _passes_through(task):
+    if wanted.iso and passes_through(task.node):
         BootUrl.parse(wanted.iso)
     else:
-        shelf.example_url(ImageKind.ISO)
+        shelf.example_url(shelf.name_of(ImageKind.ISO))
+
+
+def check_loader(task: TaskManager, payload: Payload) -> None:
+    """See that there is an iPXE for a node, where it is to boot one. Raises IronicException, InputError."""
+    if payload is not Payload.IPXE or driver_utils.get_field(task.node, "bootloader", use_conf=True):
+        return
+    try:
+        loaders.find(loaders.Loader.IPXE, translate.arch_of(task.node))
+    except HostError as error:
+        raise exception.InvalidParameterValue(
+            f"Node {task.node.uuid}: {error.message} (hint: take another payload, or your own iPXE as bootloader)"
+        ) from error
 
 
 def url_for(task: TaskManager, wanted: Wanted) -> BootUrl:
     """The URL that a node boots from: what it had before is withdrawn. Raises IronicException, HttpBootError."""
     shelf.withdraw(task.node.uuid)
-    if wanted.iso and _passes_through(task):
+    if wanted.iso and passes_through(task.node):
         return BootUrl.parse(wanted.iso)
     return shelf.url_of(publish(task, wanted))
 
@@ -135,7 +154,7 @@ def offers_for(task: TaskManager, wanted: Wanted, payload: Payload) -> dict[int,
     """
     uuid = task.node.uuid
     shelf.withdraw(uuid)
-    if wanted.iso and _passes_through(task):
+    if wanted.iso and passes_through(task.node):
         return {version: Offer(url=BootUrl.parse(wanted.iso)) for version in shelf.families()}
     with _all_or_nothing(task):
         files = _fetch(task, wanted)
@@ -188,9 +207,12 @@ def _recipe(
 
 
 def _fetch(task: TaskManager, wanted: Wanted) -> dict[str, Path]:
+    return images.fetch(task, {**wanted.references, **_own_loader(task, wanted)})
+
+
+def _own_loader(task: TaskManager, wanted: Wanted) -> dict[str, str]:
     loader = driver_utils.get_field(task.node, "bootloader", use_conf=True)
-    extra = {"bootloader": loader} if loader and not wanted.iso else {}
-    return images.fetch(task, {**wanted.references, **extra})
+    return {"bootloader": loader} if loader and not wanted.iso else {}
 
 
 @contextmanager
@@ -198,14 +220,16 @@ def _all_or_nothing(task: TaskManager) -> Iterator[None]:
     try:
         yield
     except Exception:
-        shelf.withdraw(task.node.uuid)
+        with suppress(HostError):  # what failed first is what the operator has to know
+            shelf.withdraw(task.node.uuid)
         raise
 
 
-def _passes_through(task: TaskManager) -> bool:
-    how = task.node.driver_info.get("httpboot_iso") or CONF.httpboot.boot_iso
+def passes_through(node: Node) -> bool:
+    """Whether a node is given an ISO of the operator's by its own URL. Raises InputError."""
+    how = node.driver_info.get("httpboot_iso") or CONF.httpboot.boot_iso
     if how not in ("serve", "pass"):
-        raise InputError(f"node {task.node.uuid}: driver_info/httpboot_iso is {how!r}", hint="it is serve or pass")
+        raise InputError(f"node {node.uuid}: driver_info/httpboot_iso is {how!r}", hint="it is serve or pass")
     return bool(how == "pass")
 
 
@@ -229,11 +253,13 @@ def _agent_files(task: TaskManager) -> tuple[AppendedFile, ...]:
     return tuple(found)
 
 
-def _config_drive(task: TaskManager) -> tuple[AppendedFile, ...]:
+def _config_drive(task: TaskManager, *, fetch: bool) -> tuple[AppendedFile, ...]:
     node = task.node
     drive = node.instance_info.get("configdrive")
     if not drive:
         return ()
     if isinstance(drive, str) and "://" in drive[:10]:
-        drive = images.fetch(task, {"configdrive": drive})["configdrive"].read_bytes()
+        if not fetch:
+            return ()
+        drive = images.read(task, drive)
     return configdrive.files(drive, uuid=node.uuid, name=node.name)

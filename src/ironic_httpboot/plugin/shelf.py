@@ -12,7 +12,7 @@ from pathlib import Path
 from ironic.conf import CONF
 
 from ironic_httpboot.blob import Blob
-from ironic_httpboot.errors import BadConfig
+from ironic_httpboot.errors import BadConfig, HostError
 from ironic_httpboot.http.store import Publication, Store
 from ironic_httpboot.model import BootUrl, ImageKind
 from ironic_httpboot.plugin import conf, images
@@ -44,9 +44,13 @@ def name_of(kind: ImageKind) -> str:
 
 def withdraw(uuid: str) -> None:
     """Take back all that is published for a node, and forget its images. Raises HostError."""
-    for publication in store().published().get(uuid, ()):
-        store().withdraw(publication)
-    images.forget(uuid)
+    try:
+        for publication in store().published().get(uuid, ()):
+            store().withdraw(publication)
+    except OSError as error:
+        raise HostError(f"store {CONF.httpboot.store}: read → {error.strerror}") from error
+    finally:
+        images.forget(uuid)
 
 
 def url_of(publication: Publication, version: int | None = None) -> BootUrl:
@@ -54,9 +58,9 @@ def url_of(publication: Publication, version: int | None = None) -> BootUrl:
     return BootUrl.parse(f"{_base(version)}{publication.path}")
 
 
-def example_url(kind: ImageKind, version: int | None = None) -> BootUrl:
-    """A URL as long as that of any publication, to be looked at before there is one. Raises BadConfig, BadUrl."""
-    return BootUrl.parse(f"{_base(version)}/{'x' * _TOKEN_LENGTH}/{name_of(kind)}")
+def example_url(name: str, version: int | None = None) -> BootUrl:
+    """A URL as long as that of any publication of this name, before there is one. Raises BadConfig, BadUrl."""
+    return BootUrl.parse(f"{_base(version)}/{'x' * _TOKEN_LENGTH}/{name}")
 
 
 def families() -> list[int]:

@@ -48,7 +48,7 @@ def arch_of(node: Node) -> Arch:
     named = node.properties.get("cpu_arch")
     if not named:
         return Arch.X64
-    if named not in _ARCHES:
+    if not isinstance(named, str) or named not in _ARCHES:
         raise InputError(
             f"node {node.uuid}: properties/cpu_arch is {named!r}, which cannot boot over HTTP",
             hint=f"it is one of {', '.join(_ARCHES)}",

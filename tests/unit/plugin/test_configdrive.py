@@ -37,7 +37,12 @@ def test_what_meta_data_says_itself_stays_and_user_data_may_be_an_object() -> No
 def test_an_image_is_unpacked(kind: type) -> None:
     packed = base64.b64encode(gzip.compress(b"an image"))
     (found,) = files(packed.decode() if kind is str else packed, uuid="u", name=None)
-    assert (found.path, found.data) == ("config-drive.iso", b"an image")
+    assert (found.path, found.data, found.mode) == ("config-drive.iso", b"an image", 0o600)
+
+
+def test_vendor_data_stands_where_ironics_own_image_has_it() -> None:
+    found = {each.path: each.data for each in files({"vendor_data": {"a": {}}}, uuid="u", name=None)}
+    assert json.loads(found[f"{LATEST}/vendor_data2.json"]) == {"a": {}}
 
 
 @pytest.mark.parametrize("text", ["", "not an image", base64.b64encode(b"no gzip").decode(), "aGVsbG8"])

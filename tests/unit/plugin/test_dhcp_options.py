@@ -6,7 +6,7 @@ import pytest
 
 from ironic_httpboot.errors import BadUrl
 from ironic_httpboot.model import BootUrl
-from ironic_httpboot.plugin.dhcp_options import check, options
+from ironic_httpboot.plugin.dhcp_options import check, options, removals
 from ironic_httpboot.plugin.payload import Offer
 
 URL4, URL6 = "http://192.0.2.1:8080/secret/boot.iso", "http://[2001:db8::1]:8080/secret/boot.iso"
@@ -53,3 +53,14 @@ def test_the_limit_is_the_providers_own() -> None:
     check(254, "httpboot")
     with pytest.raises(BadUrl, match="255 bytes, more than the 254 that the DHCP provider httpboot takes"):
         check(255, "httpboot")
+
+
+def test_what_is_not_set_now_is_removed_by_name() -> None:
+    def named(tags: bool) -> list[tuple[str, int]]:
+        return [(each["opt_name"], each["ip_version"]) for each in options(THROUGH_IPXE, "neutron", tags=tags)]
+
+    everything = [(each["opt_name"], each["ip_version"]) for each in removals()]
+    assert set(named(True)) < set(everything)
+    assert all(each["opt_value"] is None for each in removals())
+    left = removals(options(THROUGH_IPXE, "neutron", tags=True))
+    assert [(each["opt_name"], each["ip_version"]) for each in left] == [("67", 4), ("59", 6)]

@@ -1,0 +1,169 @@
+"""What a conductor sweeps and asks again beside Ironic's calls, and what it leaves alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ironic.common import exception, states
+from ironic.conductor.base_manager import BaseConductorManager
+from ironic.conductor.task_manager import TaskManager
+from ironic.conf import CONF
+from ironic.db import api as dbapi
+from ironic.objects.conductor import Conductor
+from ironic.objects.node import Node
+from oslo_utils import uuidutils
+
+from ironic_httpboot.blob import Blob, literal
+from ironic_httpboot.emulator.serve import Emulator
+from ironic_httpboot.http.store import Store
+from ironic_httpboot.plugin import bmc, conf, upkeep
+from kit.conductor import SYSTEM, at_work
+from kit.ironic import boot_of, free_port
+
+
+def manager_of(node: Node) -> BaseConductorManager:
+    """A conductor's manager as a periodic task gets it, without its threads."""
+    manager = BaseConductorManager("here", "test")
+    manager._mapped_to_this_conductor = lambda *of_node: True
+    manager.dbapi = dbapi.get_instance()
+    manager.conductor = Conductor(node._context, id=1, hostname="here")
+    return manager
+
+
+def publish(folder: Path, machine: str) -> None:
+    Store(folder / "store").publish(Blob.of(literal(b"x")), name="boot.iso", machine=machine)
+
+
+def test_what_is_no_nodes_stays_and_what_a_node_left_goes(node: Node, folder: Path) -> None:
+    orphan = uuidutils.generate_uuid()
+    others = ["", "..", "rack-1"]
+    for machine in (*others, orphan):
+        publish(folder, machine)
+    (folder / "images").mkdir(mode=0o700, exist_ok=True)
+    for name in (orphan, "an-operators"):
+        (folder / "images" / name).mkdir()
+    (folder / "machines").mkdir(exist_ok=True)
+    own = folder / "machines" / "rack-1.toml"
+    own.write_text("")
+    upkeep.sweep(manager_of(node), node._context)
+    left = Store(folder / "store").published()
+    assert sorted(left) == others
+    assert (folder / "images" / "an-operators").is_dir()
+    assert not (folder / "images" / orphan).exists()
+    assert own.exists()
+    own.unlink()
+    (folder / "images" / "an-operators").rmdir()
+    for each in left.values():
+        Store(folder / "store").withdraw(each[0])
+
+
+def test_a_node_that_is_deployed_while_it_is_to_be_swept_keeps_what_it_boots(node: Node, folder: Path) -> None:
+    manager = manager_of(node)
+    publish(folder, node.uuid)
+    rows = manager.dbapi.get_nodeinfo_list
+
+    def look_before_a_deployment_begins(columns: list[str]) -> list[tuple[object, ...]]:
+        found: list[tuple[object, ...]] = rows(columns=columns)
+        with at_work(node, states.DEPLOYING):
+            pass
+        return found
+
+    with at_work(node, states.AVAILABLE):
+        pass
+    manager.dbapi.get_nodeinfo_list = look_before_a_deployment_begins
+    try:
+        upkeep.sweep(manager, node._context)
+    finally:
+        manager.dbapi.get_nodeinfo_list = rows
+    assert node.uuid in Store(folder / "store").published()
+
+    with at_work(node, states.AVAILABLE):
+        upkeep._forget_locked(node._context, node.uuid, conductor=1)
+        assert node.uuid in Store(folder / "store").published()
+    upkeep.sweep(manager, node._context)
+    assert Store(folder / "store").published() == {}
+
+
+def marked(node: Node) -> bool:
+    return bmc.MARK in Node.get_by_uuid(node._context, node.uuid).driver_internal_info
+
+
+def test_an_override_is_taken_back_also_where_the_node_has_another_boot_interface(
+    node: Node, emulator: Emulator
+) -> None:
+    with at_work(node, states.CLEANING) as task:
+        task.driver.boot.prepare_ramdisk(task, {})
+    with at_work(node, states.AVAILABLE, boot_interface="httpboot", maintenance=True):
+        pass
+    upkeep.take_back(manager_of(node), node._context)
+    assert boot_of(emulator.url, SYSTEM)["BootSourceOverrideEnabled"] == "Once", "a node in maintenance is left alone"
+    with at_work(node, maintenance=False):
+        upkeep.take_back(manager_of(node), node._context)
+        assert boot_of(emulator.url, SYSTEM)["BootSourceOverrideEnabled"] == "Once", "a locked node is left alone"
+    upkeep.take_back(manager_of(node), node._context)
+    assert boot_of(emulator.url, SYSTEM)["BootSourceOverrideEnabled"] == "Disabled"
+    assert not marked(node)
+
+
+def test_a_bmc_that_does_not_answer_is_asked_more_and_more_seldom(node: Node) -> None:
+    dead = {**node.driver_info, "redfish_address": f"http://127.0.0.1:{free_port()}"}
+    with at_work(node, states.AVAILABLE, driver_info=dead, driver_internal_info={bmc.MARK: True}):
+        pass
+    upkeep.take_back(manager_of(node), node._context)
+    with at_work(node, driver_info=node.driver_info):
+        pass
+    upkeep.take_back(manager_of(node), node._context)
+    assert marked(node), "it is asked again before its time"
+    upkeep._unanswered.clear()
+    upkeep.take_back(manager_of(node), node._context)
+    assert not marked(node)
+
+
+@pytest.fixture
+def impatient() -> Iterator[None]:
+    """An Ironic that boots silent nodes again."""
+    CONF.set_override("boot_retry_timeout", 60, group="pxe")
+    yield
+    CONF.clear_override("boot_retry_timeout", group="pxe")
+
+
+@pytest.mark.parametrize(
+    ("fields", "asked"),
+    [
+        ({}, True),
+        ({"maintenance": True}, False),
+        ({"driver_internal_info": {"cleaning_polling": True}}, False),
+        ({"driver_internal_info": {"agent_url": "http://192.0.2.7:9999"}}, False),
+        ({"provision_state": states.CLEANFAIL}, False),
+    ],
+)
+def test_a_silent_node_is_booted_again_unless_somebody_works_on_it(
+    node: Node, impatient: None, fields: dict[str, Any], asked: bool
+) -> None:
+    seen = []
+
+    def ask(task: TaskManager) -> bool:
+        seen.append(task.node.uuid)
+        raise exception.RedfishError("its BMC says no")
+
+    with at_work(node, **{"provision_state": states.CLEANWAIT, **fields}) as task:
+        upkeep.boot_again(task, ask)
+    assert seen == ([node.uuid] if asked else [])
+    with at_work(node, maintenance=False):
+        pass
+
+
+def test_an_override_is_taken_back_although_the_store_cannot_be_read(node: Node, emulator: Emulator) -> None:
+    before = CONF.httpboot.store
+    with at_work(node, states.CLEANING) as task:
+        task.driver.boot.prepare_ramdisk(task, {})
+        CONF.set_override("store", "/proc/nowhere", group=conf.GROUP)
+        try:
+            with pytest.raises(exception.ImageCreationFailed, match="/proc/nowhere"):
+                task.driver.boot.clean_up_instance(task)
+        finally:
+            CONF.set_override("store", before, group=conf.GROUP)
+        assert boot_of(emulator.url, SYSTEM)["BootSourceOverrideEnabled"] == "Disabled"

@@ -1,0 +1,83 @@
+"""What can be known to be wrong with a node is said by `validate`, for whatever an operator may have given it."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ironic.common import exception, states
+from ironic.conf import CONF
+from ironic.objects.node import Node
+from ironic.objects.port import Port
+
+from kit.conductor import FILES, URL4, URL6, at_work
+
+
+def given(node: Node, folder: Path, change: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    plain = {
+        "instance_info": {part: f"file://{folder}/{name}" for part, name in FILES},
+        "driver_info": node.driver_info,
+        "properties": node.properties,
+    }
+    return {name: {**fields, **change.get(name, {})} for name, fields in plain.items()}
+
+
+@pytest.mark.parametrize("interface", ["redfish-http-url", "httpboot"])
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"instance_info": {"kernel": 5}}, "kernel: 5 is no image"),
+        ({"instance_info": {"ramdisk": ["a"]}}, "ramdisk: .* is no image"),
+        ({"instance_info": {"boot_iso": {"a": 1}}}, "iso: .* is no image"),
+        ({"properties": {"cpu_arch": ["x86_64"]}}, "properties/cpu_arch"),
+        ({"driver_info": {"bootloader": "file:///etc/shadow"}}, "bootloader: .*/etc is not permitted"),
+    ],
+)
+def test_what_no_image_can_be_is_named(
+    node: Node, folder: Path, interface: str, change: dict[str, dict[str, Any]], said: str
+) -> None:
+    with (
+        at_work(node, states.AVAILABLE, boot_interface=interface, **given(node, folder, change)) as task,
+        pytest.raises(exception.InvalidParameterValue, match=said),
+    ):
+        task.driver.boot.validate(task)
+    with at_work(node, **given(node, folder, {"instance_info": {}})):
+        pass
+
+
+def test_dhcp_needs_a_port_that_boots(node: Node, folder: Path) -> None:
+    (port,) = Port.list_by_node_id(node._context, node.id)
+    port.pxe_enabled = False
+    port.save()
+    with (
+        at_work(node, states.AVAILABLE, boot_interface="httpboot", **given(node, folder, {})) as task,
+        pytest.raises(exception.MissingParameterValue, match="pxe_enabled"),
+    ):
+        task.driver.boot.validate(task)
+
+
+def test_a_url_that_is_too_long_for_the_name_of_its_loader_is_refused_at_once(node: Node, folder: Path) -> None:
+    host = ".".join(["a" * 40] * 6)[: 254 - len("http://:8080/") - 22 - len("/boot.iso")]
+    CONF.set_override("url", f"http://{host}:8080", group="httpboot")
+    CONF.set_override("url6", None, group="httpboot")
+    try:
+        with at_work(node, states.AVAILABLE, boot_interface="httpboot", **given(node, folder, {})) as task:
+            task.driver.boot.validate(task)
+        with (
+            at_work(node, boot_interface="httpboot-ipxe") as task,
+            pytest.raises(exception.InvalidParameterValue, match="258 bytes"),
+        ):
+            task.driver.boot.validate(task)
+    finally:
+        CONF.set_override("url", URL4, group="httpboot")
+        CONF.set_override("url6", URL6, group="httpboot")
+
+
+def test_a_machine_file_keeps_its_url_from_others(node: Node, folder: Path) -> None:
+    (folder / "machines").mkdir(exist_ok=True)
+    (folder / "machines").chmod(0o755)
+    with at_work(node, states.DEPLOYING, boot_interface="httpboot", **given(node, folder, {})) as task:
+        task.driver.boot.prepare_instance(task)
+    assert stat.S_IMODE((folder / "machines" / f"{node.uuid}.toml").stat().st_mode) & 0o007 == 0
