@@ -232,3 +232,17 @@ def test_every_exit_code_is_described() -> None:
 def test_every_stage_is_described() -> None:
     text = (DOCS / "reference" / "command-line.md").read_text().replace("\n", " ")
     assert ", ".join(stage.value for stage in Stage) in text
+
+
+def test_every_row_beside_ironics_own_names_tests_and_figures_that_there_are() -> None:
+    said, _, shown = (DOCS / "explanation" / "why-not-upstream.md").read_text().partition("## What shows it")
+    rows = dict(re.findall(r"^\| (\d+) \| (.*) \|$", shown, re.MULTILINE))
+    assert list(rows) == re.findall(r"^\| (\d+) \|", said, re.MULTILINE) == [str(number) for number in range(1, 15)]
+    figures = (ROOT / "bench" / "RESULTS.md").read_text()
+    for number, cell in rows.items():
+        tests = re.findall(r"`([\w/]+\.py)::(\w+)`", cell)
+        sections = re.findall(r"`(\w+)`", cell.partition("figures:")[2])
+        assert tests or sections or cell.startswith("nothing yet"), number
+        for file, name in tests:
+            assert f"def {name}(" in (ROOT / "tests" / file).read_text(), (number, name)
+        assert all(f"\n## {section}:" in figures for section in sections), (number, sections)

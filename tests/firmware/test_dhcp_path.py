@@ -12,20 +12,37 @@ import pytest
 from ironic_httpboot.model import Arch
 from kit.board import Provisions
 from kit.network import BRIDGE, SERVER4, SERVER6, namespace
-from kit.site import RELAY4, relayed_site, site
+from kit.shelf import files
+from kit.site import NETWORKS, RELAY4, relayed_site, site
 
 pytestmark = pytest.mark.firmware
 
 
 async def test_a_v4_server_leases_an_address_and_boots_the_image(tmp_path: Path) -> None:
+    """It is composed for one machine; another boots the operator's own, by a URL whose host is a name."""
+    folder, provisions = files(tmp_path)
     with site(tmp_path) as here:
-        board = here.board()
-        said = await here.boot(board, "server", "server4")
+        here.networks = NETWORKS.replace("lease_seconds", f'dns = ["{SERVER4}"]\nlease_seconds', 1)
+        names = ("--no-resolv", "--no-hosts", f"--address=/images.example/{SERVER4}")
+        here.host.start("dnsmasq", "-k", "--log-facility=-", "--user=root", *names).until("started")
+        board, named = here.board(), here.board("named")
+        more = f"""
+[[machine]]
+name = "named"
+mac = "{named.mac}"
+addresses = ["192.0.2.9"]
+url = "http://images.example:8080/secret/node.efi"
+"""
+        said = await here.boot(
+            board, "server", "server4", http=f'folders = ["{folder}"]', more=more, also={named: provisions}
+        )
         assert "node DISCOVER: HTTPClient x64 asks on br0" in said
         assert "node OFFER: address 192.0.2.100 and a URL" in said
         assert "node lease: 192.0.2.100" in said
         assert "Station IP address is 192.0.2.100" in board.console
         assert "192.0.2.100 bound" in (tmp_path / "leases").read_text()
+        assert "named OFFER: address 192.0.2.9 and a URL" in said
+        assert "192.0.2.9 GET /secret/node.efi → 200" in said
 
 
 async def test_an_arm64_machine_with_secure_boot_gets_the_image_for_its_architecture(tmp_path: Path) -> None:
@@ -60,9 +77,10 @@ async def test_a_v4_proxy_adds_the_url_to_what_dnsmasq_leases(tmp_path: Path) ->
 
 async def test_a_v6_server_leases_an_address_and_boots_the_image(tmp_path: Path) -> None:
     with site(tmp_path) as here:
-        said = await here.boot(here.board(version=6), "server", "server6")
+        said = await here.boot(here.board(version=6), "server", "server6", more='addresses = ["2001:db8::8"]\n')
         assert "node DISCOVER: HTTPClient x64 asks on br0" in said
-        assert "node lease: 2001:db8::1" in said
+        assert "node lease: 2001:db8::8" in said
+        assert "2001:db8::8 GET " in said
 
 
 async def test_a_v6_proxy_adds_the_url_to_what_dnsmasq_leases(tmp_path: Path) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
+from dataclasses import replace
+from ipaddress import IPv4Address
 from pathlib import Path
 
 import pytest
@@ -12,22 +14,26 @@ import pytest
 from ironic_httpboot.dhcp import capture
 from ironic_httpboot.dhcp.explain import Attempt, explain
 from ironic_httpboot.dhcp.firmware import Rule
-from ironic_httpboot.dhcp.iana import Kind6
+from ironic_httpboot.dhcp.iana import Kind6, Option4
 from kit import captures
 from kit.answers import Answers
+from kit.asker import ask4
 from kit.board import Board
 from kit.commands import httpboot
+from kit.dhcp import PXE, question4
 from kit.lab import until
+from kit.network import BRIDGE, SERVER4, SERVER6, entered
 from kit.offers import Offer4, Offer6, Turns4, Turns6
+from kit.others import start_dnsmasq
 from kit.shelf import files, images
-from kit.wire import HOST4, HOST6, Network, ip, pxe_offers
+from kit.site import site
 
 pytestmark = pytest.mark.firmware
 
 TIMEOUT = "Server response timeout"
 DNSMASQ, DNSMASQ6 = "192.0.2.9", "2001:db8::9"
-PLAIN4 = f"http://{HOST4}:8080/secret"
-PLAIN6 = f"http://[{HOST6}]:8080/secret"
+PLAIN4 = f"http://{SERVER4}:8080/secret"
+PLAIN6 = f"http://[{SERVER6}]:8080/secret"
 EARLY = "192.0.2.50"
 """The address that is offered by a packet to itself."""
 
@@ -37,11 +43,12 @@ WRONG4 = [
     Offer4(server="192.0.2.3", address="192.0.2.53", url=NAMED),
     Offer4(server="192.0.2.4", address=EARLY, url=NUMBERED, unicast=True),
 ]
+OTHER4 = Offer4(server=SERVER4, address="192.0.2.62", url=f"{PLAIN4}/node.efi.signed")
 PROXY = f"""
 interface=eth0
 bind-interfaces
 port=53
-address=/images.example/{HOST4}
+address=/images.example/{SERVER4}
 dhcp-range=192.0.2.0,proxy
 pxe-service=x86-64_EFI,boot,node.efi
 dhcp-option-force=60,HTTPClient
@@ -73,24 +80,23 @@ def rules(attempt: Attempt) -> dict[str, Rule | None]:
 async def test_over_dhcpv4_firmware_passes_over_what_explain_says(tmp_path: Path) -> None:
     """Each wrong offer is one that the right one differs from in a single thing, and a new DISCOVER follows it."""
     folder, provisions = files(tmp_path)
-    with Network(tmp_path) as network:
-        four, plain, lonely, silent, suffix = (
-            Board(tmp_path, "", network.tap().partition(":")[2], name=name)
-            for name in ("four", "plain", "lonely", "silent", "suffix")
-        )
-        network.dnsmasq(PROXY, network.neighbour(f"{DNSMASQ}/24"))
-        ip("neighbour", "replace", EARLY, "lladdr", four.mac, "dev", "br0")
+    with site(tmp_path) as here, here.neighbour(f"{DNSMASQ}/24") as neighbour, entered(here.host):
+        four, plain, lonely, silent, suffix = map(here.board, ("four", "plain", "lonely", "silent", "suffix"))
+        fixed = here.board("fixed", uri=NUMBERED, static="192.0.2.77")
+        start_dnsmasq(neighbour, tmp_path, PROXY)
+        here.host.run("ip", "neighbour", "replace", EARLY, "lladdr", four.mac, "dev", BRIDGE)
         turns = Turns4(
             {
-                four.mac: [WRONG4, [Offer4(server=HOST4, address="192.0.2.51", url=NAMED, dns=DNSMASQ)]],
-                plain.mac: [[Offer4(server=HOST4, address="192.0.2.60", http_client=False)]],
-                lonely.mac: [[Offer4(server=HOST4, url=NUMBERED)]],
-                suffix.mac: [[Offer4(server=HOST4, address="192.0.2.61", url=f"{PLAIN4}/node.efi.signed")]],
+                four.mac: [WRONG4, [Offer4(server=SERVER4, address="192.0.2.51", url=NAMED, dns=DNSMASQ)]],
+                plain.mac: [[Offer4(server=SERVER4, address="192.0.2.60", http_client=False)]],
+                lonely.mac: [[Offer4(server=SERVER4, url=NUMBERED)]],
+                fixed.mac: [[replace(OTHER4, http_client=False)]],
+                suffix.mac: [[Offer4(server=SERVER4, address="192.0.2.61", url=f"{PLAIN4}/node.efi.signed")]],
             }
         )
         file = tmp_path / "ignored4.pcap"
         async with images(folder) as requests, Answers(turns, lambda message, mac: []):
-            with network.capture(file):
+            with here.host.capturing(file):
                 for board in (plain, lonely, silent):
                     async with board:
                         await until(
@@ -101,21 +107,25 @@ async def test_over_dhcpv4_firmware_passes_over_what_explain_says(tmp_path: Path
                     await suffix.until("Could not retrieve NBP file size")
                 assert (requests[0].method, requests[0].status) == ("HEAD", 200)
                 assert not any(each.method == "GET" and each.sent_bytes == each.total_bytes for each in requests)
-                assert await asyncio.to_thread(pxe_offers) == [DNSMASQ], "dnsmasq's proxy does answer PXEClient"
-                async with four:
-                    await four.passes(provisions)
+                pxe = await asyncio.to_thread(ask4, here.host, question4(vendor=PXE), interface=BRIDGE)
+                assert pxe.by_code[Option4.SERVER_ID] == IPv4Address(DNSMASQ).packed, "its proxy answers PXEClient"
+                requests.clear()
+                async with four, fixed:
+                    await asyncio.gather(four.passes(provisions), fixed.passes(provisions))
+                assert {each.path.rpartition("/")[2] for each in requests} == {"node.efi"}, "not what DHCP said"
         captures.keep(file)
     assert "Station IP address is 192.0.2.51" in four.console
+    assert "Station IP address is 192.0.2.62" in fixed.console, "not the one that its boot entry says"
     (attempt,) = attempts(file, four)
     assert rules(attempt) == {
         "192.0.2.2": Rule.NO_CLASS4,
         "192.0.2.3": Rule.NO_DNS,
         "192.0.2.4": Rule.UNICAST,
-        HOST4: None,
+        SERVER4: None,
     }
-    assert (attempt.choice.rank, attempt.choice.url, attempt.accepted) == (3, NAMED, HOST4)
-    assert [rules(each) for each in attempts(file, plain)] == [{HOST4: Rule.NO_PROXY}]
-    assert [rules(each) for each in attempts(file, lonely)] == [{HOST4: Rule.ALONE}]
+    assert (attempt.choice.rank, attempt.choice.url, attempt.accepted) == (3, NAMED, SERVER4)
+    assert [rules(each) for each in attempts(file, plain)] == [{SERVER4: Rule.NO_PROXY}]
+    assert [rules(each) for each in attempts(file, lonely)] == [{SERVER4: Rule.ALONE}]
     assert [rules(each) for each in attempts(file, silent)] == [{}], "dnsmasq's own proxy mode says nothing"
     (strange,) = attempts(file, suffix)
     assert strange.choice.rank == 1
@@ -138,13 +148,13 @@ async def test_an_offer_is_taken_and_then_no_redirect_is_followed_and_no_error_f
         await writer.drain()
         writer.close()
 
-    with Network(tmp_path) as network:
-        board = Board(tmp_path, "", network.tap().partition(":")[2], name="moved", tries=2)
-        urls = (f"http://{HOST4}:8081/moved.efi", f"{PLAIN4}/missing.efi")
-        turns = Turns4({board.mac: [[Offer4(server=HOST4, address="192.0.2.70", url=url)] for url in urls]})
-        elsewhere = await asyncio.start_server(redirect, HOST4, 8081)
+    with site(tmp_path) as here, entered(here.host):
+        board = here.board("moved", tries=2)
+        urls = (f"http://{SERVER4}:8081/moved.efi", f"{PLAIN4}/missing.efi")
+        turns = Turns4({board.mac: [[Offer4(server=SERVER4, address="192.0.2.70", url=url)] for url in urls]})
+        elsewhere = await asyncio.start_server(redirect, SERVER4, 8081)
         async with elsewhere, images(folder) as requests, Answers(turns, lambda message, mac: []):
-            with network.capture(tmp_path / "dhcp.pcap") as file:
+            with here.host.capturing(tmp_path / "dhcp.pcap") as file:
                 async with board:
                     await board.until("Resource Redirected")
                     await board.until("Client Error: 404")
@@ -156,13 +166,12 @@ async def test_an_offer_is_taken_and_then_no_redirect_is_followed_and_no_error_f
 async def test_over_dhcpv6_firmware_passes_over_what_explain_says(tmp_path: Path) -> None:
     folder, _ = files(tmp_path)
     url = f"{PLAIN6}/node.efi"
-    with Network(tmp_path) as network:
-        taps = [network.tap().partition(":")[2] for _ in range(3)]
-        six = Board(tmp_path, "", taps[0], name="six", version=6, tries=2)
-        hasty = Board(tmp_path, "", taps[1], name="hasty", version=6)
-        fixed = Board(tmp_path, "", taps[2], name="fixed", version=6, uri=url)
+    with site(tmp_path) as here, here.neighbour(f"{DNSMASQ6}/64") as neighbour, entered(here.host):
+        six = here.board("six", version=6, tries=2)
+        hasty = here.board("hasty", version=6)
+        fixed = here.board("fixed", version=6, uri=url)
         dnsmasq = "interface=eth0\nbind-interfaces\nenable-ra\ndhcp-range=2001:db8::,ra-only,64\n"
-        network.dnsmasq(dnsmasq, network.neighbour(f"{DNSMASQ6}/64"))
+        start_dnsmasq(neighbour, tmp_path, dnsmasq)
         wrong = [
             Offer6(server=2, address="2001:db8::52", url=url, vendor_class=None),
             Offer6(server=3, address="2001:db8::53", url=url, vendor_class=b"HTTPClient".rjust(16, b"\0")[2:]),
@@ -181,7 +190,7 @@ async def test_over_dhcpv6_firmware_passes_over_what_explain_says(tmp_path: Path
         )
         file = tmp_path / "ignored6.pcap"
         async with images(folder) as requests, Answers(lambda message: [], turns):
-            with network.capture(file):
+            with here.host.capturing(file):
                 async with hasty, six:
                     await six.until("BdsDxe: starting Boot")
                     await until(lambda: turns.count(hasty.mac, Kind6.SOLICIT) > 0, seconds=60, what="it asks")

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import re
 import uuid
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,9 +11,10 @@ import pytest
 from ironic_httpboot.dhcp import capture
 from ironic_httpboot.dhcp.explain import explain
 from kit.board import Board
-from kit.commands import httpboot
+from kit.network import BRIDGE, SERVER4, SERVER6, entered
+from kit.others import EXPORTED
 from kit.shelf import files, images
-from kit.wire import BRIDGE, HOST4, HOST6, Network
+from kit.site import site
 
 pytestmark = pytest.mark.firmware
 
@@ -38,7 +36,7 @@ ranges = ["2001:db8::10-2001:db8::99"]
 def write(folder: Path, four: Board, six: Board) -> Path:
     """The file for two machines, one of each family."""
     text = FILE
-    for board, host in ((four, HOST4), (six, f"[{HOST6}]")):
+    for board, host in ((four, SERVER4), (six, f"[{SERVER6}]")):
         duid = f"0004{uuid.UUID(board.specification.uuid).bytes_le.hex()}"
         text += f'\n[[machine]]\nmac = "{board.mac}"\nduid = "{duid}"\nname = "{board.specification.id}"\n'
         text += f'url = "http://{host}:8080/secret/node.efi"\n'
@@ -47,46 +45,17 @@ def write(folder: Path, four: Board, six: Board) -> Path:
     return path
 
 
-def start_dnsmasq(network: Network, file: Path) -> None:
-    network.dnsmasq(httpboot("export", "dnsmasq", "-c", file))
-
-
-def start_kea(network: Network, file: Path) -> None:
-    for version in (4, 6):
-        text = httpboot("export", f"kea{version}", "-c", file)
-        content = json.loads(re.sub(r"^//.*$", "", text, flags=re.MULTILINE))
-        # Its leases and its identity, which it would keep below /var, are no part of the test.
-        content[f"Dhcp{version}"]["lease-database"] = {"type": "memfile", "persist": False}
-        if version == 6:
-            content["Dhcp6"]["server-id"] = {"type": "LL", "persist": False}
-        made = network.folder / f"kea{version}.json"
-        made.write_text(json.dumps(content))
-        network.start(f"kea-dhcp{version}", "-c", made, ready=rf"DHCP{version}_STARTED")
-
-
-def start_isc(network: Network, file: Path) -> None:
-    for version, form in ((4, "isc"), (6, "isc6")):
-        made, leases = network.folder / f"dhcpd{version}.conf", network.folder / f"dhcpd{version}.leases"
-        made.write_text(httpboot("export", form, "-c", file))
-        leases.touch()
-        arguments = (f"-{version}", "-f", "-d", "--no-pid", "-cf", made, "-lf", leases, BRIDGE)
-        network.start("dhcpd", *arguments, ready="Server starting service")
-
-
-@pytest.mark.parametrize("start", [start_dnsmasq, start_kea, start_isc], ids=["dnsmasq", "kea", "isc"])
-async def test_another_server_boots_what_was_exported_over_dhcpv4_and_dhcpv6(
-    start: Callable[[Network, Path], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize("server", EXPORTED)
+async def test_another_server_boots_what_was_exported_over_dhcpv4_and_dhcpv6(server: str, tmp_path: Path) -> None:
     """Each machine starts what it has fetched, and `explain` agrees with the firmware."""
-    for variable in ("KEA_PIDFILE_DIR", "KEA_LOCKFILE_DIR"):
-        monkeypatch.setenv(variable, str(tmp_path))
     folder, _ = files(tmp_path)
-    with Network(tmp_path) as network:
-        four = Board(tmp_path, "", network.tap().partition(":")[2], name="four")
-        six = Board(tmp_path, "", network.tap().partition(":")[2], name="six", version=6)
-        start(network, write(tmp_path, four, six))
+    # The neighbour is always plugged in: a bridge is "not running" as long as no machine is on, and then Kea does not
+    # listen.
+    with site(tmp_path) as here, here.neighbour(), entered(here.host):
+        four, six = here.board("four"), here.board("six", version=6)
+        EXPORTED[server](here.host, write(tmp_path, four, six))
         async with images(folder) as requests:
-            with network.capture(tmp_path / "dhcp.pcap") as file:
+            with here.host.capturing(tmp_path / "dhcp.pcap") as file:
                 async with four, six:
                     await asyncio.gather(*(board.until("BdsDxe: starting Boot") for board in (four, six)))
         assert {each.path.rpartition("/")[2] for each in requests} == {"node.efi"}

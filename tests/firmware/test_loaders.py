@@ -10,23 +10,25 @@ import pytest
 
 from kit import captures
 from kit.board import Board, Provisions
-from kit.network import SERVER4, namespace
+from kit.network import BRIDGE, SERVER4, SERVER6, namespace
+from kit.site import NETWORKS
 
 pytestmark = pytest.mark.firmware
 
-FILE = f"""
+LISTEN = {4: SERVER4, 6: f"[{SERVER6}]"}
+FILE = """
 [http]
-listen = "{SERVER4}:8080"
+listen = "{listen}:8080"
 
 [dhcp]
 interfaces = ["br0"]
+families = [{version}]
 mode = "server"
 lease_file = "leases"
-
-[[subnet]]
-network = "192.0.2.0/24"
-ranges = ["192.0.2.100-192.0.2.150"]
 """
+ROUTER = ("--enable-ra", "--dhcp-range=2001:db8::2000,2001:db8::20ff,slaac,64,600", "--dhcp-ignore=tag:!known")
+"""A router for dnsmasq to be, which leases nothing. GRUB makes an address of what it advertises; iPXE asks DHCPv6 only
+where a router says that addresses are leased."""
 
 
 def fetched(said: str, name: str) -> set[str]:
@@ -35,29 +37,33 @@ def fetched(said: str, name: str) -> set[str]:
     return {file for file, sent, total in found if sent == total}
 
 
+@pytest.mark.parametrize("version", [4, 6])
 async def test_grub_and_ipxe_fetch_kernel_and_ramdisks_and_reach_user_space(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    version: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    with namespace(bridge=(f"{SERVER4}/24",)) as host:
-        text, boards, provisions = FILE, {}, {}
+    with namespace(bridge=(f"{SERVER4}/24", f"{SERVER6}/64")) as host, namespace() as router:
+        if version == 6:
+            host.cable("cable", router, "eth0", "2001:db8::fe/64", bridge=BRIDGE)
+            router.start("dnsmasq", "-k", "-p0", "--log-facility=-", "--user=root", *ROUTER).until("started")
+        text, boards, provisions = FILE.format(listen=LISTEN[version], version=version) + NETWORKS, {}, {}
         for payload in ("grub", "ipxe"):
             (tmp_path / f"for-{payload}").mkdir()
             provisions[payload] = Provisions.make(tmp_path / f"for-{payload}")
             host.tap(f"tap-{payload}")
-            boards[payload] = Board(tmp_path, host.name, f"tap-{payload}", name=payload)
+            boards[payload] = Board(tmp_path, host.name, f"tap-{payload}", name=payload, version=version)
             text += f'\n[[machine]]\nname = "{payload}"\nmac = "{boards[payload].mac}"\npayload = "{payload}"\n'
             text += provisions[payload].as_toml()
         file = tmp_path / "httpboot.toml"
         file.write_text(text)
         server = host.httpboot("serve", "-c", file)
         server.until("listening on")
-        capture = host.capture(tmp_path / "loaders4.pcap")
+        capture = host.capture(tmp_path / f"loaders{version}.pcap")
         async with boards["grub"] as grub, boards["ipxe"] as ipxe:
             await asyncio.gather(grub.passes(provisions["grub"]), ipxe.passes(provisions["ipxe"]))
         said = server.end()
         host.end_capture(capture)
-        captures.keep(tmp_path / "loaders4.pcap")
+        captures.keep(tmp_path / f"loaders{version}.pcap")
     rest = {"vmlinuz.efi", "initrd-0.img", "initrd-1.img"}
     assert fetched(said, "grub") == {"grubx64.efi", "grub.cfg", *rest}
     assert fetched(said, "ipxe") == {"ipxex64.efi", "boot.ipxe", *rest}

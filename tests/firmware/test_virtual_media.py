@@ -20,6 +20,7 @@ async def test_an_image_that_is_inserted_boots_as_cd_once(tmp_path: Path) -> Non
         image = lab.prepare("node-1", Chain.UKI, Container.ISO)
         address = image.url.text.replace("10.0.2.2", "127.0.0.1")
         await asyncio.to_thread(_insert_and_power_on, f"{lab.emulator.url}/redfish/v1/Systems/node-1", address)
+        await until(lambda: lab.requests("node-1"), seconds=30, what="the server has seen the image arrive")
         fetched = len(lab.requests("node-1"))
         await until(
             lambda: "verdict pass" in lab.console("node-1"), seconds=180, what="the guest on the CD gives its verdict"
