@@ -49,6 +49,8 @@ DHCP_ARCHITECTURES = frozenset(
 )
 """What configuration calls the machines that DHCP tells apart by option 93: the labels of `dhcp.iana.ArchType`."""
 
+_NO_URL_CHARACTER = re.compile(r"""["<>\\^`{|}]""")
+"""What is neither reserved nor unreserved (RFC 3986 §2), and means something else in many a server's file."""
 _AUTHORITY = re.compile(r"(?:\[[^\[\]]+\]|[A-Za-z0-9._-]+)(?::[0-9]{1,5})?")
 _AUTHORITY_HINT = "write HOST or HOST:PORT, and an IPv6 address in brackets: http://[2001:db8::1]:8080/…"
 
@@ -160,6 +162,8 @@ class BootUrl:
             raise BadUrl("boot URL: holds a user name or password", hint="put the secret into the path instead")
         if not _AUTHORITY.fullmatch(parts.netloc):
             raise BadUrl("boot URL: its host or port cannot be read", hint=_AUTHORITY_HINT)
+        if strange := _NO_URL_CHARACTER.search(text):
+            raise BadUrl(f"boot URL: holds {strange[0]}, which no URL may hold", hint="percent-encode it")
         if parts.fragment or text.endswith("#"):
             raise BadUrl("boot URL: holds a fragment (#…)", hint="leave it out: it never reaches a server")
         if len(text) > LONGEST_URL_BYTES:

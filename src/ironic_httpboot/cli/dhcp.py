@@ -8,7 +8,7 @@ import ipaddress
 import os
 import pwd
 import signal
-from collections.abc import Container
+from collections.abc import Collection, Container
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -58,7 +58,7 @@ class DhcpService:
             self._folder = MachineFolder(table.machines)
             self._folder.changed()
         if http_port is not None:
-            self._loaders = ServedLoaders(file.http.folders, http_port, _one_address(file.http.listen))
+            self._loaders = ServedLoaders(file.http.folders, http_port)
         if self._store is not None and http_port is not None:
             self._images = Images(self._store, http_port, _one_address(file.http.listen))
             if needs_images(file) and _is_loopback(file.http.listen):
@@ -163,7 +163,8 @@ class DhcpService:
         if file.dhcp is None:
             raise BadConfig("the file has no [dhcp]")
         dhcp = file.dhcp
-        why_not = partial(_why_not, file, dhcp, own_addresses())
+        own = own_addresses()
+        why_not = partial(_why_not, file, dhcp, own)
         more = self._folder.beside(self._path, file.machine, why_not) if self._folder is not None else ()
         for machine in file.machine:
             for why in filter(None, map(why_not, machine.addresses)):
@@ -172,8 +173,9 @@ class DhcpService:
             file = file.model_copy(update={"machine": (*file.machine, *more)})
         if self._images is None and needs_images(file):
             raise BadConfig("machine.kernel: there was no store when this started", hint="restart, or set http.store")
-        for concern in self._loaders.concerns(dhcp, file.machine) if self._loaders is not None else ():
-            output.err.print(f"warning: {concern}", markup=False)
+        if self._loaders is not None:
+            for concern in self._loaders.concerns(dhcp, file.machine, _served_at(file.http.listen, own)):
+                output.err.print(f"warning: {concern}", markup=False)
         return policy_of(file, dhcp, self._images)
 
 
@@ -190,6 +192,18 @@ def _is_loopback(listen: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def _served_at(listen: str, own: Collection[Address]) -> Collection[Address]:
+    """The addresses that HOST:PORT stands for on a host with these of its own; none for a name."""
+    host, _ = config.host_and_port(listen)
+    if not host or host == "::":
+        return own
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return ()
+    return [each for each in own if each.version == 4] if address.is_unspecified else [address]
 
 
 def _one_address(listen: str) -> str:

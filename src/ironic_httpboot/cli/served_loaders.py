@@ -6,7 +6,7 @@ Knows which URLs of the file lead here, and what the file says of who fetches th
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -14,13 +14,15 @@ from urllib.parse import unquote, urlsplit
 from ironic_httpboot import config
 from ironic_httpboot.blob import examine
 from ironic_httpboot.cli.machines import name_of
-from ironic_httpboot.dhcp.policy import SERVER_MARK
+from ironic_httpboot.dhcp.policy import SERVER_MARK, Address
 from ironic_httpboot.errors import BadRecipe, FileChanged
 from ironic_httpboot.image import loaders
-from ironic_httpboot.model import Arch
+from ironic_httpboot.model import Arch, BootUrl
 
 _SUFFIX = ".efi"
 _HTTP_PORT = 80
+_SERVER_STAND_IN = "server.invalid"
+"""What `{server}` is read as, which is no host."""
 _ARCHES = {arch.value: arch for arch in Arch}
 
 
@@ -38,22 +40,32 @@ class _Use:
 class ServedLoaders:
     """The files behind the URLs that lead here."""
 
-    def __init__(self, folders: Sequence[Path], port: int, address: str = "") -> None:
-        """port, address: where the folders are served from; the address as well, where it is one and no more."""
+    def __init__(self, folders: Sequence[Path], port: int) -> None:
+        """port: where the folders are served from."""
         self._folders = tuple(folders)
-        hosts = (SERVER_MARK, address) if address else (SERVER_MARK,)
-        ports = (f":{port}", "") if port == _HTTP_PORT else (f":{port}",)
-        self._here = tuple(f"http://{host}{port_text}/" for host in hosts for port_text in ports)
+        self._ports = (port, None) if port == _HTTP_PORT else (port,)
 
-    def concerns(self, dhcp: config.DhcpTable, machines: Sequence[config.BootedMachineTable]) -> list[str]:
-        """What cannot work, in words, each once."""
+    def concerns(
+        self,
+        dhcp: config.DhcpTable,
+        machines: Sequence[config.BootedMachineTable],
+        here: Container[Address] = (),
+    ) -> list[str]:
+        """What cannot work, in words, each once. here: the addresses of this host at which the folders are served."""
         if not self._folders:
             return []
-        return list(dict.fromkeys(said for use in _uses(dhcp, machines) if (said := self._concern(use)) is not None))
+        uses = (use for use in _uses(dhcp, machines) if self._leads_here(use.url, here))
+        return list(dict.fromkeys(said for use in uses if (said := self._concern(use)) is not None))
+
+    def _leads_here(self, url: str, here: Container[Address]) -> bool:
+        """Whether a URL, of which configuration has seen that it is one, is fetched from these folders."""
+        parts = urlsplit(url.replace(SERVER_MARK, _SERVER_STAND_IN))
+        if parts.scheme != "http" or parts.port not in self._ports:
+            return False
+        return parts.hostname == _SERVER_STAND_IN or BootUrl.parse(parts.geturl()).address in here
 
     def _concern(self, use: _Use) -> str | None:
-        begin = next((each for each in self._here if use.url.startswith(each)), None)
-        path = self._file(use.url.removeprefix(begin)) if begin else None
+        path = self._file(urlsplit(use.url).path.removeprefix("/"))
         if path is None:
             return None
         try:
@@ -64,7 +76,7 @@ class ServedLoaders:
         return None
 
     def _file(self, path: str) -> Path | None:
-        names = unquote(urlsplit(path).path).split("/")
+        names = unquote(path).split("/")
         if {"", ".", ".."} & set(names):
             return None
         return next((file for each in self._folders if (file := each.joinpath(*names)).is_file()), None)

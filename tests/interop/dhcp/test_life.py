@@ -208,7 +208,7 @@ def test_a_user_serves_what_root_composed_and_takes_it_away_at_the_end(
 def test_a_signed_grub_of_debians_that_cannot_fetch_anything_is_warned_of_at_the_start_and_at_each_reload(
     tmp_path: Path,
 ) -> None:
-    """As it is, and where a shim fetches it."""
+    """As it is, and where a shim fetches it; wherever of this host its URL leads to."""
     grub = "usr/lib/grub/x86_64-efi-signed/grubnetx64.efi.signed"
     images = tmp_path / "images"
     images.mkdir()
@@ -220,7 +220,7 @@ def test_a_signed_grub_of_debians_that_cannot_fetch_anything_is_warned_of_at_the
         warning = f"warning: dhcp.loaders.x64: {images}/grubx64.efi: this GRUB has no module http built in"
         assert warning in server.printed
         file = tmp_path / "httpboot.toml"
-        file.write_text(file.read_text().replace("/grubx64.efi", "/shim.efi"))
+        file.write_text(file.read_text().replace("{server}:8080/grubx64.efi", f"{SERVER4}:8080/shim.efi"))
         server.signal(signal.SIGHUP)
         server.until("^reloaded")
         assert server.printed.count(warning) == 2

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
@@ -29,12 +31,13 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def concerns(folder: Path, dhcp: str, machine: str = "", *, port: int = 8080, address: str = "") -> list[str]:
+def concerns(folder: Path, dhcp: str, machine: str = "", *, port: int = 8080, here: Sequence[str] = ()) -> list[str]:
     file = folder / "httpboot.toml"
     file.write_text(f"[dhcp]\ninterfaces = ['lo']\n{dhcp}\n{machine}")
     read = config.read(file, config.ServeFile)
     assert read.dhcp is not None
-    return ServedLoaders([folder / "none", folder], port, address).concerns(read.dhcp, read.machine)
+    addresses = [ip_address(each) for each in here]
+    return ServedLoaders([folder / "none", folder], port).concerns(read.dhcp, read.machine, addresses)
 
 
 def test_what_fits_is_not_mentioned(folder: Path) -> None:
@@ -88,6 +91,11 @@ def test_what_leads_elsewhere_is_not_looked_into(folder: Path, url: str) -> None
     assert concerns(folder, f'url = "{url}"') == []
 
 
-def test_the_one_address_that_is_listened_on_leads_here_too_and_port_80_need_not_be_said(folder: Path) -> None:
-    assert len(concerns(folder, 'url = "http://192.0.2.1:8080/text.efi"', address="192.0.2.1")) == 1
+@pytest.mark.parametrize("host", ["192.0.2.1", "[2001:db8::1]", "[2001:db8:0:0::1]"])
+def test_the_addresses_that_are_listened_on_lead_here_too(folder: Path, host: str) -> None:
+    here = ("192.0.2.1", "2001:db8::1")
+    assert len(concerns(folder, f'url = "http://{host}:8080/text.efi"', here=here)) == 1
+
+
+def test_port_80_need_not_be_said(folder: Path) -> None:
     assert len(concerns(folder, 'url = "http://{server}/text.efi"', port=80)) == 1
