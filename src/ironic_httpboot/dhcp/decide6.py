@@ -55,7 +55,7 @@ class Arrival6:
 
 @dataclass(slots=True, kw_only=True)
 class Reply6:
-    """An answer. kind and client: for logs. url_sent: whether it tells what to boot."""
+    """An answer. kind and client: for logs. url_sent: whether it tells what to boot. numbers: addresses."""
 
     address: Final[IPv6Address]
     port: Final[int]
@@ -64,7 +64,12 @@ class Reply6:
     client: Final[Client]
     machine: Final[Machine | None]
     url_sent: Final[bool]
-    leased: Final[tuple[IPv6Address, ...]]
+    numbers: Final[tuple[int, ...]]
+
+    @property
+    def leased(self) -> tuple[IPv6Address, ...]:
+        """The addresses that it offers, or leases."""
+        return tuple(map(IPv6Address, self.numbers))
 
 
 @dataclass(slots=True)
@@ -132,7 +137,7 @@ class _Answer:
 
     kind: Final[Kind6]
     options: Final[tuple[Option, ...]]
-    leased: Final[tuple[IPv6Address, ...]] = ()
+    numbers: Final[tuple[int, ...]] = ()
 
 
 def decide6(message: AnyMessage6, arrival: Arrival6, policy: Policy, leases: Leases, now: float) -> Reply6 | Ignore:
@@ -166,7 +171,7 @@ def decide6(message: AnyMessage6, arrival: Arrival6, policy: Policy, leases: Lea
         client=client,
         machine=machine,
         url_sent=url is not None and any(option.code == Option6.BOOT_URL for option in answer.options),
-        leased=answer.leased,
+        numbers=answer.numbers,
     )
 
 
@@ -267,7 +272,7 @@ def _associations(message: Message6) -> list[IaNa]:
 def _give(question: _Question, associations: list[IaNa], *, bound: bool, rapid: bool = False) -> _Answer:
     """Addresses for each association: offered, or leased at once."""
     options: list[Option] = []
-    leased: list[IPv6Address] = []
+    leased: list[int] = []
     favoured = question.favoured(associations)
     for ia in associations:
         asked = ia.addresses
@@ -283,9 +288,8 @@ def _give(question: _Question, associations: list[IaNa], *, bound: bool, rapid: 
             continue
         if bound:
             question.leases.bind(key, found, question.now, _valid_seconds(question))
-        address = IPv6Address(found)
-        leased.append(address)
-        options.append(_ia_with(question, ia, address))
+        leased.append(found)
+        options.append(_ia_with(question, ia, found))
     options += _not_given(question.message)
     if rapid:
         options.append(Option(Option6.RAPID_COMMIT, b""))
@@ -311,7 +315,7 @@ def _not_given(message: Message6) -> list[Option]:
 def _extend(question: _Question, associations: list[IaNa]) -> _Answer | Ignore:
     """RENEW and REBIND. What is not known here another server may have given, which a REBIND is for as well."""
     options: list[Option] = []
-    leased: list[IPv6Address] = []
+    leased: list[int] = []
     favoured = question.favoured(associations)
     for ia in associations:
         held = _held(question, ia, favoured=ia is favoured)
@@ -321,9 +325,9 @@ def _extend(question: _Question, associations: list[IaNa]) -> _Answer | Ignore:
             options.append(_ia(ia, message6.status(Status6.NO_BINDING, "nothing is known of this lease")))
             continue
         question.leases.bind(question.key(ia), held, question.now, _valid_seconds(question))
-        leased.append(IPv6Address(held))
+        leased.append(held)
         gone = [each.address for each in ia.addresses if int(each.address) != held]
-        options.append(_ia_with(question, ia, IPv6Address(held), gone))
+        options.append(_ia_with(question, ia, held, gone))
     if not options:
         return Ignore("nothing is known of its leases")
     return _Answer(Kind6.REPLY, _whole(question, options), tuple(leased))
@@ -408,13 +412,17 @@ def _ia(ia: IaNa, *inside: Option) -> Option:
     return message6.ia_option(ia.iaid, 0, 0, inside)
 
 
-def _ia_with(question: _Question, ia: IaNa, address: IPv6Address, gone: Sequence[IPv6Address] = ()) -> Option:
+def _ia_with(question: _Question, ia: IaNa, address: int, gone: Sequence[IPv6Address] = ()) -> Option:
     """An association with its address. gone: addresses that the client is to stop using. Preferred ≤ valid always."""
-    valid = _valid_seconds(question)
+    more = [message6.address_option(each, 0, 0) for each in gone] if gone else ()
+    return message6.ia_with_address(ia.iaid, _times(_valid_seconds(question)), address, more)
+
+
+@lru_cache(maxsize=256)
+def _times(valid: int) -> tuple[int, int, int, int]:
+    """An association's t1 and t2, and its address's preferred and valid lifetime."""
     preferred = int(valid * _PREFERRED_SHARE)
-    inside = [message6.address_option(address, preferred, valid)]
-    inside += [message6.address_option(each, 0, 0) for each in gone]
-    return message6.ia_option(ia.iaid, int(preferred * _RENEW_SHARE), int(preferred * _REBIND_SHARE), inside)
+    return int(preferred * _RENEW_SHARE), int(preferred * _REBIND_SHARE), preferred, valid
 
 
 def _valid_seconds(question: _Question) -> int:

@@ -21,6 +21,7 @@ _RELAY_HEADER = struct.Struct(">BB16s16s")
 _OPTION_HEADER = struct.Struct(">HH")
 _IA_HEADER = struct.Struct(">III")
 _ADDRESS_HEADER = struct.Struct(">16sII")
+_IA_WITH_ADDRESS = struct.Struct(">IIIHH16sII")
 _RELAY_KINDS = (Kind6.RELAY_FORWARD, Kind6.RELAY_REPLY)
 
 
@@ -184,8 +185,16 @@ def encode_ia(ia: IaNa) -> bytes:
 
 
 def ia_option(iaid: int, t1: int, t2: int, options: Iterable[Option]) -> Option:
-    """Option 3, without an IaNa in between: every answer has one."""
+    """Option 3, without an IaNa in between."""
     return _option((Option6.IA_NA, _IA_HEADER.pack(iaid, t1, t2) + encode_options(options)))
+
+
+def ia_with_address(iaid: int, times: tuple[int, int, int, int], address: int, more: Iterable[Option] = ()) -> Option:
+    """Option 3 with an address in it, in one go: most answers have one. times: t1, t2, preferred and valid."""
+    t1, t2, preferred, valid = times
+    code, size = Option6.IA_ADDRESS, _ADDRESS_HEADER.size
+    packed = _IA_WITH_ADDRESS.pack(iaid, t1, t2, code, size, address.to_bytes(16), preferred, valid)
+    return _option((Option6.IA_NA, packed + encode_options(more)))
 
 
 def address_option(address: IPv6Address, preferred: int, valid: int) -> Option:
