@@ -128,10 +128,11 @@ class LeaseFile:
 
     def _replay(self, text: str) -> None:
         """Take over the lines. A last one without its end was being written when the power went: it does not count."""
-        complete = text[: text.rfind("\n") + 1].splitlines()
-        if not complete:
+        if not text:
             return
-        if complete[0] != FILE_HEADER:
+        complete = text[: text.rfind("\n") + 1].splitlines()
+        # The first line is never half a one: a file takes its place when it is complete.
+        if complete[:1] != [FILE_HEADER]:
             raise HostError(f"{self._path}, line 1: is not {FILE_HEADER!r}", hint="give dhcp.lease_file another name")
         for number, line in enumerate(complete[1:], 2):
             try:
@@ -147,21 +148,24 @@ class LeaseFile:
     def _rewrite(self) -> None:
         """Write the file anew, beside the old one, which stays until the new one is complete."""
         partial = self._path.with_name(f"{self._path.name}.part")
+        lines = [f"{FILE_HEADER}\n"]
+        if self._identity:
+            lines.append(f"{_IDENTITY}{self._identity.hex()}\n")
+        for version, table in self._tables.items():
+            lines += [encode_line(version, lease) for lease in table.worth_keeping()]
         try:
             _check_is_file(partial, follow=False)
             handle = self._locked(
                 os.open(partial, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o644)
             )
-            lines = [f"{FILE_HEADER}\n"]
-            if self._identity:
-                lines.append(f"{_IDENTITY}{self._identity.hex()}\n")
-            for version, table in self._tables.items():
-                lines += [encode_line(version, lease) for lease in table.worth_keeping()]
-            data = "".join(lines).encode("ascii")
-            while data:
-                data = data[os.write(handle, data) :]
-            os.fsync(handle)
-            partial.replace(self._path)
+            try:
+                _write_all(handle, "".join(lines).encode("ascii"))
+                partial.replace(self._path)
+            except OSError:
+                # Half a file would keep room from the leases, and its lock would keep the next try out.
+                os.close(handle)
+                partial.unlink(missing_ok=True)
+                raise
         except OSError as error:
             raise HostError(f"{partial}: written → {error.strerror}") from error
         os.close(self._handle)
@@ -176,6 +180,12 @@ class LeaseFile:
                 f"{self._path}: is in use by another server", hint="give each its own dhcp.lease_file"
             ) from None
         return handle
+
+
+def _write_all(handle: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(handle, data) :]
+    os.fsync(handle)
 
 
 def _check_is_file(path: Path, *, follow: bool) -> None:

@@ -65,6 +65,7 @@ def test_half_a_line_at_the_end_does_not_count(tmp_path: Path) -> None:
     ("text", "why"),
     [
         ("something else\n", "line 1: is not 'httpboot leases 1'"),
+        ("one line without its end", "line 1: is not 'httpboot leases 1'"),
         ("httpboot leases 1\n0.0.0.1 bound 60 61\nrubbish\n", "line 3: lease file: 'rubbish'"),
         ("httpboot leases 1\n\xff\n", "is no lease file"),
         ("httpboot leases 1\nserver 12x\n", "line 2: 'server 12x' is no DUID of a server"),
