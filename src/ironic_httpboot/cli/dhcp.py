@@ -12,6 +12,7 @@ from collections.abc import Collection, Container
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 from ironic_httpboot import config
 from ironic_httpboot.cli import output, privileges
@@ -43,6 +44,7 @@ class DhcpService:
         self._loaders: ServedLoaders | None = None
         self.tasks: list[asyncio.Task[None]] = []
         self._wanted = asyncio.Event()
+        self._mode: Literal["proxy", "server"] = "proxy"
 
     async def start(self, http_port: int | None) -> None:
         """Compose what must be composed, listen, and become the user that is to go on. Raises HttpBootError."""
@@ -51,6 +53,7 @@ class DhcpService:
         if file is None or file.dhcp is None:
             return
         table = file.dhcp
+        self._mode = table.mode
         # Before anyone can know that we run: a SIGHUP that nobody handles ends the process.
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._wanted.set)
         user = privileges.find(table.user) if table.user else None
@@ -157,6 +160,12 @@ class DhcpService:
         file = config.read(path, config.ServeFile)
         if file.dhcp is None:
             raise BadConfig(f"{path}: has no [dhcp] any more", hint="stop the server instead")
+        if file.dhcp.mode != self._mode:
+            # A server needs its lease file, which is opened at the start.
+            output.err.print(
+                f"warning: dhcp.mode: {file.dhcp.mode} takes a restart: until then this is a {self._mode}", markup=False
+            )
+            file = file.model_copy(update={"dhcp": file.dhcp.model_copy(update={"mode": self._mode})})
         return self._policy(file), file.machine
 
     def _policy(self, file: config.ServeFile) -> Policy:

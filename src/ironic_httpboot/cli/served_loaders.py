@@ -79,7 +79,15 @@ class ServedLoaders:
         names = unquote(path).split("/")
         if {"", ".", ".."} & set(names):
             return None
-        return next((file for each in self._folders if (file := each.joinpath(*names)).is_file()), None)
+        return next((file for each in self._folders if _is_there(file := each.joinpath(*names))), None)
+
+
+def _is_there(path: Path) -> bool:
+    """Whether a file is there; also where this may not be looked at, which `examine` then says."""
+    try:
+        return path.is_file()
+    except OSError:
+        return True
 
 
 def _check(found: loaders.Inspection, use: _Use) -> None:
@@ -91,7 +99,7 @@ def _check(found: loaders.Inspection, use: _Use) -> None:
     loaders.check_for_network(found, arch, https=https)
     if found.kind is loaders.Kind.SHIM:
         beside = found.file.path.with_name(f"grub{arch.efi_suffix}.efi")
-        if not beside.is_file():
+        if not _is_there(beside):
             raise BadRecipe(f"{found.file.path}: a shim fetches {beside.name} beside it, which is not there")
         loaders.check_for_network(loaders.look_into(examine(beside)), arch)
 

@@ -16,6 +16,7 @@ from ironic_httpboot.dhcp.iana import Kind4
 from ironic_httpboot.dhcp.message4 import encode
 from ironic_httpboot.image import loaders
 from ironic_httpboot.model import Arch
+from kit import efi
 from kit.commands import httpboot
 from kit.dhcp import question4
 from kit.network import BRIDGE, SERVER4, SERVER6, namespace
@@ -67,6 +68,38 @@ def test_a_reload_changes_what_is_answered_and_keeps_leases(tmp_path: Path) -> N
         said = dhclient(client, tmp_path, "-4")
         assert "DHCPACK of 192.0.2.100" in said
         assert "new_dhcp_lease_time=700\n" in said
+
+
+def test_a_proxy_does_not_become_a_server_without_a_lease_file_by_a_reload(tmp_path: Path) -> None:
+    """Which would lend addresses that nobody knows of after the next start."""
+    server_file = FILE.format(folder=tmp_path, more="")
+    proxy_file = re.sub(r"mode = .*\nlease_file = .*\n", "", server_file)
+    with network(tmp_path) as (host, client, server):
+        server.end()
+        client.address("eth0", "192.0.2.50/24")
+        (tmp_path / "leases").unlink()
+        file = tmp_path / "httpboot.toml"
+        file.write_text(proxy_file)
+        proxy = host.httpboot("serve", "-c", file)
+        proxy.until("answering DHCP as proxy")
+        file.write_text(server_file.replace("first.iso", "second.iso"))
+        proxy.signal(signal.SIGHUP)
+        proxy.until("^warning: dhcp.mode: server takes a restart: until then this is a proxy")
+        proxy.until("^reloaded")
+        send(client, SERVER4, 67, encode(question4()))
+        assert proxy.until(r"OFFER: (.*)")[1] == "a URL"
+
+
+def test_a_loader_that_the_user_may_not_read_keeps_no_reload_from_happening(tmp_path: Path) -> None:
+    open_to_everybody(tmp_path)
+    private = tmp_path / "images" / "private"
+    private.mkdir(parents=True, mode=0o700)
+    (private / "loader.efi").write_bytes(efi.kernel())
+    loader = 'user = "nobody"\n[dhcp.loaders]\nx64 = "http://{server}:8080/private/loader.efi"\n'
+    with network(tmp_path, f'{loader}[http]\nlisten = ":8080"\nfolders = ["{tmp_path}/images"]') as (_, _, server):
+        server.signal(signal.SIGHUP)
+        server.until(f"^warning: dhcp.loaders.x64: {private}/loader.efi: examined → Permission denied")
+        server.until("^reloaded")
 
 
 def test_a_machine_that_a_second_file_claims_too_goes_on_with_the_first(tmp_path: Path) -> None:
