@@ -18,6 +18,8 @@ from ironic_httpboot.dhcp import message4, message6
 from ironic_httpboot.dhcp.iana import (
     HTTP_CLIENT,
     IPXE_USER_CLASS,
+    LONGEST_CLIENT_ID4,
+    LONGEST_DUID,
     PXE_CLIENT,
     ArchType,
     DuidKind,
@@ -72,7 +74,7 @@ class Client:
     @property
     def label(self) -> str:
         """As logs name it."""
-        return self.mac.hex(":") if self.mac else self.duid.hex() or self.key.hex()
+        return self.mac.hex(":") if self.mac else (self.duid[:LONGEST_DUID] or self.key[:LONGEST_CLIENT_ID4]).hex()
 
     @property
     def arch_label(self) -> str | None:

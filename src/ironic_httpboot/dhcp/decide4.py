@@ -21,6 +21,7 @@ from ironic_httpboot.dhcp.iana import (
     CLIENT_PORT4,
     HOP_LIMIT4,
     HTTP_CLIENT,
+    LONGEST_CLIENT_ID4,
     PXE_CLIENT,
     SERVER_PORT4,
     Kind4,
@@ -128,6 +129,8 @@ def decide4(message: Message4, server: IPv4Address, policy: Policy, leases: Leas
     client = identify4(message)
     if len(client.key) <= 1:
         return Ignore("it names no hardware address, no client identifier and no UUID")
+    if len(client.key) > LONGEST_CLIENT_ID4:
+        return Ignore(f"its client identifier has {len(client.key)} bytes, more than {LONGEST_CLIENT_ID4}")
     relayed = message.giaddr != UNSPECIFIED
     try:
         told = _relay_suboptions(message) if relayed else {}

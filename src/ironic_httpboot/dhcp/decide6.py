@@ -18,6 +18,7 @@ from ironic_httpboot.dhcp.iana import (
     CLIENT_PORT6,
     HOP_LIMIT6,
     HTTP_CLIENT,
+    LONGEST_DUID,
     SERVER_PORT6,
     Kind6,
     Option6,
@@ -211,7 +212,10 @@ def _wrap(message: AnyMessage6, relays: Sequence[Relay6]) -> AnyMessage6:
 
 
 def _unacceptable(message: Message6, duid: bytes) -> str | None:
-    """Why a server must not look at a message further (RFC 8415 §16)."""
+    """Why a server must not look at a message further (RFC 8415 §11.1, §16)."""
+    client = message.get(Option6.CLIENT_ID) or b""
+    if len(client) > LONGEST_DUID:
+        return f"its DUID has {len(client)} bytes, more than {LONGEST_DUID}"
     server = message.get(Option6.SERVER_ID)
     if message.kind in _FOR_ONE_SERVER:
         if server is None:
@@ -229,7 +233,7 @@ def _unacceptable(message: Message6, duid: bytes) -> str | None:
         return None
     else:
         return f"message type {message.kind} is nothing that a server answers"
-    return None if message.get(Option6.CLIENT_ID) else "it names no client"
+    return None if client else "it names no client"
 
 
 def _proxy(question: _Question) -> _Answer | Ignore:

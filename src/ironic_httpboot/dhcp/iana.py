@@ -17,6 +17,10 @@ HOP_LIMIT4 = 16
 """RFC 1542 §4.1.1: a relay discards a request with more hops than this."""
 HOP_LIMIT6 = 8
 """HOP_COUNT_LIMIT, RFC 8415 §7.6."""
+LONGEST_CLIENT_ID4 = 255
+"""What one option holds (RFC 2132 §9.14): who has a longer one, in several, is out to fill memory."""
+LONGEST_DUID = 130
+"""A type and 128 bytes (RFC 8415 §11.1)."""
 ETHERNET = 1
 MAGIC_COOKIE = bytes((99, 130, 83, 99))
 """RFC 2131 §3: what the options begin with."""

@@ -23,7 +23,14 @@ from ironic_httpboot.dhcp import identity, interfaces, message4, message6
 from ironic_httpboot.dhcp.client import identify4
 from ironic_httpboot.dhcp.decide4 import Reply4, decide4
 from ironic_httpboot.dhcp.decide6 import Arrival6, Reply6, decide6
-from ironic_httpboot.dhcp.iana import ALL_RELAYS_AND_SERVERS, SERVER_PORT4, SERVER_PORT6, Option6
+from ironic_httpboot.dhcp.iana import (
+    ALL_RELAYS_AND_SERVERS,
+    LONGEST_CLIENT_ID4,
+    LONGEST_DUID,
+    SERVER_PORT4,
+    SERVER_PORT6,
+    Option6,
+)
 from ironic_httpboot.dhcp.interfaces import Interface, look_up
 from ironic_httpboot.dhcp.leasefile import LeaseFile
 from ironic_httpboot.dhcp.leases import MOST_LEASES, Leases
@@ -256,7 +263,7 @@ class DhcpServer:
             _LOG.info("ignored on %s: %s", interface, error.message)
             return None
         # Who shows nothing of itself shares one bucket with its like, and is not answered.
-        if not self._limiter.allows(message.hardware_address or identify4(message).key, now):
+        if not self._limiter.allows(message.hardware_address or identify4(message).key[:LONGEST_CLIENT_ID4], now):
             return None
         reply = decide4(message, server, self._policy, self._leases4, now)
         if self._reporter is not None:
@@ -360,7 +367,7 @@ def _widen(one: socket.socket) -> None:
 def _limited_by(message: message6.AnyMessage6) -> bytes:
     """What tells a client from others before its message is looked into: its own bytes, relays' where relayed."""
     if isinstance(message, message6.Message6):
-        return message.get(Option6.CLIENT_ID) or b""
+        return (message.get(Option6.CLIENT_ID) or b"")[:LONGEST_DUID]
     relayed = message.relayed or b""
     return message.peer_address.packed + relayed[4:64]
 

@@ -9,10 +9,11 @@ from ipaddress import IPv4Address, IPv6Address
 import pytest
 
 from ironic_httpboot.dhcp import message4, message6
-from ironic_httpboot.dhcp.iana import Option4
+from ironic_httpboot.dhcp.iana import LONGEST_CLIENT_ID4, LONGEST_DUID, Option4
 from ironic_httpboot.dhcp.interfaces import Interface
 from ironic_httpboot.dhcp.policy import Machines, Mode, Policy
 from ironic_httpboot.dhcp.serve import DhcpServer, Settings
+from ironic_httpboot.events import Event, Failed
 from kit.dhcp import PXE, SERVER4, SERVER6, SUBNET4, SUBNET6, question4, question6
 
 MOST = 100
@@ -54,3 +55,31 @@ def test_a_flood_takes_bounded_memory(kind: str) -> None:
         tracemalloc.stop()
     assert given == MOST
     assert used < 300_000
+
+
+@pytest.mark.parametrize(("version", "longest"), [(4, LONGEST_CLIENT_ID4), (6, LONGEST_DUID)])
+def test_who_has_a_long_name_takes_no_memory_with_it(version: int, longest: int) -> None:
+    """A message has room for 60,000 bytes of it. Neither leases nor buckets, nor what is told of it, keep them."""
+    policy = Policy(mode=Mode.SERVER, machines=Machines(), subnets=(WIDE4, WIDE6))
+    told: list[Event] = []
+    server = DhcpServer(Settings(interfaces=("br0",), policy=policy), told.append)
+    server.reload(policy)
+
+    def answered(number: int, size: int) -> bool:
+        name = b"\0\x02" + number.to_bytes(4) + bytes(size - 6)
+        if version == 6:
+            return server.answer6(CARD, SERVER6, message6.encode(question6(duid=name)), "fe80::9", 0) is not None
+        asks = replace(question4(vendor=b"", options={Option4.CLIENT_ID: name}), hlen=0)
+        return server.answer4("br0", SERVER4, message4.encode(asks), "192.2.0.9", 0) is not None
+
+    assert answered(0, longest)
+    tracemalloc.start()
+    try:
+        given = sum(answered(number, 60_000) for number in range(100))
+        used, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert (given, used < 500_000) == (0, True)
+    assert not answered(1, longest + 1)
+    assert isinstance(told[-1], Failed)
+    assert f"{longest + 1} bytes, more than {longest}" in told[-1].reason
