@@ -97,7 +97,7 @@ def _shown(url: str | None) -> str:
         return BootUrl.parse(url).redacted
     except BadUrl:
         scheme = re.match(r"[A-Za-z][A-Za-z0-9+.-]*(?=:)", url)
-        return f"{scheme[0].lower() if scheme else '?'}://… (cannot be read)"
+        return f"{scheme[0].lower() if scheme else '?'}://… (no valid URL)"
 
 
 def _as_data(attempt: Attempt) -> dict[str, Any]:

@@ -6,17 +6,19 @@ given as messages, and time does not count.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import AddressValueError, IPv4Address, IPv4Network, IPv6Address
+from urllib.parse import unquote
 
 from ironic_httpboot.dhcp import message6
 from ironic_httpboot.dhcp.iana import HTTP_CLIENT, Option4, Option6, Status6
 from ironic_httpboot.dhcp.message4 import Message4
 from ironic_httpboot.dhcp.message6 import Message6
 from ironic_httpboot.errors import BadUrl, MalformedMessage
-from ironic_httpboot.model import BootUrl, ImageKind
+from ironic_httpboot.model import LONGEST_URL_BYTES, BootUrl, ImageKind
 
 LARGEST_PACKET_BYTES, MOST_OFFERS = 1472, 16
 _CLASS6 = slice(6, 16)
@@ -24,6 +26,11 @@ _RAN, _READ = "ran: OVMF 2022.11-6+deb12u2", "read: EDK2 HttpBootDxe, 2026-08"
 RELEASE_AWAITED = "firmware waits for the answer, up to some 45 s, before it starts what it has fetched"
 """Ran: OVMF 2022.11-6+deb12u2."""
 _LIMITED_BROADCAST = IPv4Address("255.255.255.255")
+_UNREADABLE = re.compile(r"[ \r\n]|^[^:]*://[^/?#]*@@|^$")
+"""All that HttpParseUrl refuses (EDK2 DxeHttpLib, 2026-08): it takes what is no URL to others, as one with braces."""
+_SCHEME = re.compile(r"https?://", re.IGNORECASE)
+"""What HttpBootCheckUriScheme wants, once the offer is taken: then it is too late for another."""
+_HOST = re.compile(r"[^:]*://(?:[^/?#]*@)?(\[[^/?#]*\]|[^/?#:]*)")
 
 
 class Rule(Enum):
@@ -34,6 +41,16 @@ class Rule(Enum):
     TOO_MANY = (f"{MOST_OFFERS} offers came before it", "let fewer servers answer", _READ)
     NO_URL = ("it says HTTPClient and brings no URL", "add option 67 (DHCPv6: 59)", _READ)
     BAD_URL = ("its URL cannot be read", "write http://ADDRESS:PORT/PATH", _READ)
+    SCHEME = (
+        "its URL begins with neither http:// nor https://, which firmware sees when it has taken it",
+        "write http://ADDRESS:PORT/PATH",
+        _READ,
+    )
+    FAMILY = (
+        "its URL has an address of the other IP version, which firmware takes for a host's name",
+        "use an address of the version by which the machine asks",
+        _READ,
+    )
     NO_CLASS4 = (
         "it has a URL and no option 60 that begins with HTTPClient: the URL does not count",
         'send option 60 "HTTPClient" in the same offer',
@@ -149,6 +166,7 @@ def assess4(message: Message4, *, server: str, size_bytes: int, destination: IPv
         has_address=message.yiaddr not in IPv4Network("0.0.0.0/8"),
         has_dns=_first4(message, Option4.DNS_SERVERS) is not None,
         without_class=Rule.NO_CLASS4,
+        version=4,
     )
 
 
@@ -168,6 +186,7 @@ def assess6(message: Message6, *, server: str, size_bytes: int) -> Offer:
         has_address=association is None,
         has_dns=bool(message.all(Option6.DNS_SERVERS)),
         without_class=Rule.BAD_CLASS6 if classes else Rule.NO_CLASS6,
+        version=6,
     )
 
 
@@ -194,7 +213,7 @@ def choose(offers: Sequence[Offer]) -> Choice:
 
 
 def _assessed(
-    server: str, url: str | None, *, is_http: bool, has_address: bool, has_dns: bool, without_class: Rule
+    server: str, url: str | None, *, is_http: bool, has_address: bool, has_dns: bool, without_class: Rule, version: int
 ) -> Offer:
     if not is_http:
         flaw = without_class if url is not None else None
@@ -203,17 +222,35 @@ def _assessed(
         return Offer(server=server, category=Category.PLAIN_DNS if has_dns else Category.PLAIN, url=url, flaw=flaw)
     if url is None:
         return Offer(server=server, category=None, url=None, flaw=Rule.NO_URL)
-    try:
-        literal = BootUrl.parse(url).address is not None
-    except BadUrl:
+    if _UNREADABLE.search(url):
         return Offer(server=server, category=None, url=url, flaw=Rule.BAD_URL)
+    literal = _version_of_host(url)
     if not has_address:
-        category = Category.PROXY_IP_URL if literal else Category.PROXY_NAME_URL
-    elif literal:
+        category = Category.PROXY_IP_URL if literal == version else Category.PROXY_NAME_URL
+    elif literal == version:
         category = Category.IP_URL_DNS if has_dns else Category.IP_URL
     else:
         category = Category.NAME_URL_DNS if has_dns else Category.NAME_URL
-    return Offer(server=server, category=category, url=url, flaw=Rule.NO_DNS if category is Category.NAME_URL else None)
+    flaw = None
+    if not _SCHEME.match(url):
+        flaw = Rule.SCHEME
+    elif literal not in (version, None):
+        flaw = Rule.FAMILY
+    elif category is Category.NAME_URL:
+        flaw = Rule.NO_DNS
+    return Offer(server=server, category=category, url=url, flaw=flaw)
+
+
+def _version_of_host(url: str) -> int | None:
+    """The IP version of the literal address in a URL; None for a name."""
+    found = _HOST.match(url)
+    host = found[1] if found else ""
+    try:
+        if host.startswith("["):
+            return IPv6Address(host.strip("[]")).version
+        return IPv4Address(host).version
+    except AddressValueError:
+        return None
 
 
 def _useless(offer: Offer, offers: Sequence[Offer]) -> Rule:
@@ -228,15 +265,21 @@ def _useless(offer: Offer, offers: Sequence[Offer]) -> Rule:
 
 def _concerns(url: str | None) -> tuple[str, ...]:
     """What may still stop a boot whose offer was taken."""
-    if url is None:
-        return ()
+    return () if url is None else tuple(_said_of(url))
+
+
+def _said_of(url: str) -> Iterator[str]:
+    if not _SCHEME.match(url):
+        yield Rule.SCHEME.reason
+        return
+    # Only DHCPv6 brings longer ones, and nothing in firmware cuts them.
+    beginning = url.partition("?")[0][:LONGEST_URL_BYTES] if len(url) > LONGEST_URL_BYTES else url
     try:
-        parsed = BootUrl.parse(url)
+        BootUrl.parse(beginning)
     except BadUrl as error:
-        return (error.message,)
-    if ImageKind.of_name(parsed.name) is None:
-        return ("the path ends in none of .efi, .iso, .img: without an exact Content-Type the firmware gives up",)
-    return ()
+        yield error.message
+    if ImageKind.of_name(unquote(re.split(r"[?#]", url)[0])) is None:
+        yield "the path ends in none of .efi, .iso, .img: without an exact Content-Type the firmware gives up"
 
 
 def _first4(message: Message4, code: int) -> bytes | None:

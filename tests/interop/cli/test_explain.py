@@ -71,7 +71,7 @@ def test_messages_without_their_end_are_counted(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("was", "becomes", "shown"),
     [
-        (b"http://192.0.2.1:8080/", b"http://a]92.0.2.1:808/", "http://… (cannot be read)"),
+        (b"http://192.0.2.1:8080/", b"http://a]92.0.2.1:808/", "http://… (no valid URL)"),
         (b"HTTPClient:Arch:00016:", b"HTTPClient:\x1b[2J\x9b00016:", r"as HTTPClient:\x1b[2J\x9b00016:"),
     ],
 )

@@ -60,7 +60,16 @@ def read4(message: Message4, *, size_bytes: int = 400, destination: IPv4Address 
         (offer4(IP_URL, http=False, address=IPv4Address(0)), None, Rule.NO_CLASS4),
         (offer4(http=False, address=IPv4Address(0)), None, Rule.NO_ADDRESS4),
         (offer4(), None, Rule.NO_URL),
-        (offer4("tftp://192.0.2.1/x"), None, Rule.BAD_URL),
+        (offer4("http://192.0.2.1/a file.efi"), None, Rule.BAD_URL),
+        (offer4(""), None, Rule.BAD_URL),
+        (offer4("http://a@@192.0.2.1/a.efi"), None, Rule.BAD_URL),
+        (offer4("http://192.0.2.1/{a}.efi"), Category.IP_URL, None),
+        (offer4('http://192.0.2.1/"a"|b@@c.efi'), Category.IP_URL, None),
+        (offer4("HTTP://me:secret@192.0.2.1:80/a.efi#top"), Category.IP_URL, None),
+        (offer4("tftp://192.0.2.1/x"), Category.IP_URL, Rule.SCHEME),
+        (offer4("bootx64.efi", dns=True), Category.NAME_URL_DNS, Rule.SCHEME),
+        (offer4(IP_URL6), Category.NAME_URL, Rule.FAMILY),
+        (offer4(IP_URL6, address=IPv4Address(0)), Category.PROXY_NAME_URL, Rule.FAMILY),
         (offer4(file=IP_URL.encode()), Category.IP_URL, None),
     ],
 )
@@ -129,6 +138,23 @@ def test_a_url_whose_suffix_says_nothing_is_taken_with_a_warning() -> None:
     assert firmware.choose([made(Category.IP_URL)]).concerns == ()
 
 
+@pytest.mark.parametrize(
+    ("url", "concern"),
+    [
+        ("http://192.0.2.1/{a}.efi", "boot URL: holds {, which no URL may hold"),
+        ("http://me:secret@192.0.2.1/a.efi", "boot URL: holds a user name or password"),
+        ("tftp://192.0.2.1/a.efi", "its URL begins with neither http:// nor https://"),
+        (f"http://[2001:db8::1]/{'a' * 300}.efi", None),
+        (f"http://[2001:db8::1]/{'a' * 300}", "the path ends in none of .efi"),
+    ],
+)
+def test_what_firmware_takes_may_be_no_url_to_others(url: str, concern: str | None) -> None:
+    """Firmware that takes it goes on with it, whatever else was offered: to call it passed over would mislead."""
+    choice = firmware.choose([Offer(server="a", category=Category.IP_URL, url=url), made(Category.IP_URL_DNS)])
+    assert (choice.rank, choice.url) == (1, url)
+    assert [each.partition(concern or "nothing")[0] for each in choice.concerns] == ([""] if concern else [])
+
+
 def offer6(
     *,
     url: str | None = IP_URL6,
@@ -166,6 +192,8 @@ def offer6(
         (offer6(lifetimes=(20, 10)), None, Rule.LIFETIMES),
         (offer6(status=Status6.NO_ADDRESSES), None, Rule.NO_ADDRESS6),
         (offer6(lifetimes=None), Category.PROXY_IP_URL, None),
+        (offer6(url=IP_URL, dns=True), Category.NAME_URL_DNS, Rule.FAMILY),
+        (offer6(url=f"{IP_URL6[:-6]}/{'a' * 300}.efi"), Category.IP_URL, None),
     ],
 )
 def test_a_dhcpv6_offer_needs_option_16_and_lifetimes_in_order(
