@@ -10,6 +10,7 @@ import typer
 
 from ironic_httpboot import config
 from ironic_httpboot.cli import output
+from ironic_httpboot.cli.machines import name_of
 from ironic_httpboot.dhcp import export as exported
 from ironic_httpboot.dhcp.export_dnsmasq import dnsmasq
 from ironic_httpboot.dhcp.export_isc import isc, isc6
@@ -74,10 +75,7 @@ def _site(path: Path, file: config.ServeFile) -> exported.Site:
             )
             for each in file.subnet
         ),
-        hosts=tuple(
-            _host(path, file.dhcp, each, each.name or f"machine-{number}")
-            for number, each in enumerate(file.machine, 1)
-        ),
+        hosts=tuple(_host(path, file.dhcp, each) for each in file.machine),
     )
 
 
@@ -90,6 +88,7 @@ def _default(dhcp: config.DhcpTable) -> exported.Default:
         url4=url if url and exported.fits(url, 4) else None,
         url6=url if url and exported.fits(url, 6) else None,
         script=script,
+        script6=script if script and exported.fits(script, 6) else None,
     )
 
 
@@ -112,7 +111,8 @@ def _unnamed(dhcp: config.DhcpTable | None) -> list[str]:
     return found
 
 
-def _host(path: Path, dhcp: config.DhcpTable, machine: config.BootedMachineTable, name: str) -> exported.Host:
+def _host(path: Path, dhcp: config.DhcpTable, machine: config.BootedMachineTable) -> exported.Host:
+    name = name_of(machine)
     if machine.mac is None:
         raise BadConfig(f"{path}: machine {name}: has no mac, by which other servers know it", hint="add mac")
     if machine.kernel is not None:
@@ -134,5 +134,6 @@ def _host(path: Path, dhcp: config.DhcpTable, machine: config.BootedMachineTable
         url4=url if url and exported.fits(url, 4) else None,
         url6=url if url and exported.fits(url, 6) else None,
         script=script,
+        script6=script if script and exported.fits(script, 6) else None,
         addresses=machine.addresses,
     )

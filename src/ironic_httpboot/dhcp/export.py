@@ -15,7 +15,8 @@ from ironic_httpboot.dhcp.policy import Address, Subnet
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Host:
-    """One machine. url4, url6, script: what it boots over each family, and what an iPXE is told; None for nothing."""
+    """One machine. url4, url6: what it boots over each family; script: what an iPXE is told over IPv4, script6: over
+    IPv6; None for nothing."""
 
     name: str
     mac: str
@@ -23,16 +24,18 @@ class Host:
     url4: str | None = field(default=None, repr=False)
     url6: str | None = field(default=None, repr=False)
     script: str | None = field(default=None, repr=False)
+    script6: str | None = field(default=None, repr=False)
     addresses: tuple[Address, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Default:
-    """What machines boot that no Host names, over each family; None for nothing. script: what an iPXE is told."""
+    """What machines boot that no Host names, over each family; None for nothing. script, script6: for an iPXE."""
 
     url4: str | None = field(default=None, repr=False)
     url6: str | None = field(default=None, repr=False)
     script: str | None = field(default=None, repr=False)
+    script6: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +101,11 @@ def lost(site: Site, server: str) -> Sequence[str]:
             f"subnet {each.network}: domain {each.domain} is not exported: Neutron's own dns_domain says it"
             for each in site.subnets
             if each.domain
+        ]
+        found += [
+            f"{host.name}: script is not exported over IPv6: there an iPXE is told the url that firmware is told"
+            for host in site.hosts
+            if host.url6 and host.script6
         ]
     if server == "neutron":
         # The client splits at commas, and takes what holds an equals sign for a key of its own.

@@ -29,7 +29,9 @@ def dnsmasq(site: Site) -> str:
             "# DHCPv6: firmware wants option 16 with HTTPClient in its bytes 6 to 15. dnsmasq sends text there and no",
             "# enterprise number, so six zeros take its place. WARNING: this is not the form that RFC 8415 demands.",
             "# UEFI firmware takes it; other clients may not. Kea can send the right form.",
-            "dhcp-option-force=tag:http6,option6:16,0000HTTPClient",
+            "dhcp-option-force=tag:http6,tag:firmware6,option6:16,0000HTTPClient",
+            "# Firmware's enterprise is Intel's, whoever made it: EDK2 writes 343.",
+            "dhcp-vendorclass=set:firmware6,enterprise:343,HTTPClient",
         ]
     for host in site.hosts:
         lines += ["", f"# {host.name}", *_host(host)]
@@ -63,10 +65,10 @@ def _default(default: Default) -> Iterator[str]:
     if default.script:
         yield f"dhcp-option-force=tag:!named,tag:script,67,{default.script}"
     if default.url6:
-        # Firmware's enterprise is Intel's, whoever made it: EDK2 writes 343.
-        yield "dhcp-vendorclass=set:firmware6,enterprise:343,HTTPClient"
         yield "dhcp-option-force=tag:!named,tag:firmware6,option6:16,0000HTTPClient"
         yield f'dhcp-option-force=tag:!named,tag:firmware6,option6:59,"{default.url6}"'
+    if default.script6:
+        yield f'dhcp-option-force=tag:!named,tag:script,option6:59,"{default.script6}"'
 
 
 def _host(host: Host) -> Iterator[str]:
@@ -84,4 +86,6 @@ def _host(host: Host) -> Iterator[str]:
     if host.script:
         yield f"dhcp-option-force=tag:{tag},tag:script,67,{host.script}"
     if host.url6:
-        yield f'dhcp-option-force=tag:{tag},option6:59,"{host.url6}"'
+        yield f'dhcp-option-force=tag:{tag},tag:firmware6,option6:59,"{host.url6}"'
+    if host.script6:
+        yield f'dhcp-option-force=tag:{tag},tag:script,option6:59,"{host.script6}"'

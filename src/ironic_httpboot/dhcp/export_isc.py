@@ -11,7 +11,8 @@ from ipaddress import IPv4Address, IPv6Address
 from ironic_httpboot.dhcp.export import Site, octets
 from ironic_httpboot.dhcp.message6 import http_client_class
 
-_CLASS6 = "http-vendor-class"
+_CLASS6, _USER_CLASS6 = "http-vendor-class", "user-class"
+_HTTP_CLIENT = http_client_class(b"HTTPClient").hex(":")
 
 
 def isc(site: Site) -> str:
@@ -64,6 +65,7 @@ def isc6(site: Site) -> str:
         f"# Its interfaces are named where it is started: dhcpd -6 -cf THIS {' '.join(site.interfaces)}",
         '# Option 16 is enterprise 343 and "HTTPClient": without it firmware drops the URL in option 59.',
         f"option dhcp6.{_CLASS6} code 16 = string;",
+        f"option dhcp6.{_USER_CLASS6} code 15 = string;",
     ]
     for subnet in site.subnets:
         if subnet.network.version != 6:
@@ -73,21 +75,27 @@ def isc6(site: Site) -> str:
         lines += [f"  option dhcp6.name-servers {', '.join(map(str, subnet.dns))};"] if subnet.dns else []
         # Firmware hangs where the preferred lifetime exceeds the valid one.
         lines += [f"  default-lease-time {subnet.lease_seconds};", f"  preferred-lifetime {subnet.lease_seconds};", "}"]
-    data = http_client_class(b"HTTPClient").hex(":")
     for host in site.hosts:
         if not host.duid:
             continue
         lines += [f"host {host.name} {{", f"  host-identifier option dhcp6.client-id {octets(host.duid)};"]
         lines += [f"  fixed-address6 {each};" for each in host.addresses if isinstance(each, IPv6Address)][:1]
-        if host.url6:
-            lines += [f"  option dhcp6.bootfile-url {json.dumps(host.url6)};", f"  option dhcp6.{_CLASS6} {data};"]
+        lines += [f"  {each}" for each in _boot6(host.url6, host.script6)]
         lines.append("}")
-    if site.default.url6:
-        lines += [
-            "# Machines that are not named above.",
-            f'if not known and substring(option dhcp6.{_CLASS6}, 6, 10) = "HTTPClient" {{',
-            f"  option dhcp6.bootfile-url {json.dumps(site.default.url6)};",
-            f"  option dhcp6.{_CLASS6} {data};",
-            "}",
-        ]
+    default = [f"  {each}" for each in _boot6(site.default.url6, site.default.script6)]
+    if default:
+        lines += ["# Machines that are not named above.", "if not known {", *default, "}"]
     return "\n".join([*lines, ""])
+
+
+def _boot6(url: str | None, script: str | None) -> list[str]:
+    lines: list[str] = []
+    if script:
+        lines += [f'if substring(option dhcp6.{_USER_CLASS6}, 2, 4) = "iPXE" {{']
+        lines += [f"  option dhcp6.bootfile-url {json.dumps(script)};", "} else"]
+    if url:
+        lines += [f'if substring(option dhcp6.{_CLASS6}, 6, 10) = "HTTPClient" {{']
+        lines += [f"  option dhcp6.bootfile-url {json.dumps(url)};", f"  option dhcp6.{_CLASS6} {_HTTP_CLIENT};", "}"]
+    elif script:
+        lines[-1] = "}"
+    return lines

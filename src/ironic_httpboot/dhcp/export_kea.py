@@ -24,7 +24,7 @@ _CLASS6 = {
     "always-send": True,
     "data": http_client_class(b"HTTPClient").hex().upper(),
 }
-_IPXE_TEST4 = "option[77].hex == 0x69505845"
+_IPXE_TESTS = {4: "option[77].hex == 0x69505845", 6: "substring(option[15].hex,2,4) == 'iPXE'"}
 
 
 def kea(site: Site, version: int) -> str:
@@ -61,13 +61,14 @@ def _boots(site: Site, version: int) -> list[dict[str, Any]]:
     for host in site.hosts:
         known = _known(host, version)
         url = host.url4 if version == 4 else host.url6
-        classes += _pair(host.name, known, url, host.script, version)
+        classes += _pair(host.name, known, url, host.script if version == 4 else host.script6, version)
     return classes
 
 
 def _default(site: Site, version: int) -> list[dict[str, Any]]:
     """The same for those that are not named. The names of these classes cannot be those of a machine's."""
-    url, script = (site.default.url4, site.default.script) if version == 4 else (site.default.url6, None)
+    default = site.default
+    url, script = (default.url4, default.script) if version == 4 else (default.url6, default.script6)
     if not url and not script:
         return []
     if not site.hosts:
@@ -77,13 +78,13 @@ def _default(site: Site, version: int) -> list[dict[str, Any]]:
 
 
 def _pair(name: str, known: str, url: str | None, script: str | None, version: int) -> Iterator[dict[str, Any]]:
+    boot, vendor = (_BOOT4, _CLASS4) if version == 4 else (_BOOT6, _CLASS6)
     if url:
-        boot, vendor = (_BOOT4, _CLASS4) if version == 4 else (_BOOT6, _CLASS6)
         data = [{"data": _text(url), **boot}, vendor]
         yield {"name": f"boot-{name}", "test": f"{known} and member('http')", "option-data": data}
-    if script and version == 4:
-        data = [{"data": _text(script), **_BOOT4}]
-        yield {"name": f"script-{name}", "test": f"{known} and {_IPXE_TEST4}", "option-data": data}
+    if script:
+        data = [{"data": _text(script), **boot}]
+        yield {"name": f"script-{name}", "test": f"{known} and {_IPXE_TESTS[version]}", "option-data": data}
 
 
 def _text(value: str) -> str:

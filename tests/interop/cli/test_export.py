@@ -56,6 +56,20 @@ def test_what_the_other_server_cannot_do_is_said(file: Path) -> None:
     assert "warning: no [[subnet]] of IPv6 has a range" in httpboot("export", "kea6", "-c", file)
 
 
+def test_a_script_that_neutron_cannot_be_told_over_ipv6_is_named(file: Path) -> None:
+    script = 'script = "http://boot.example/boot.ipxe"\nmac = "52:54:00:00:00:02"'
+    file.write_text(FILE.replace('mac = "52:54:00:00:00:02"', script))
+    assert "warning: node-2: script is not exported over IPv6" in httpboot("export", "neutron", "-c", file)
+
+
+def test_a_machine_without_a_name_takes_none_of_anothers(file: Path) -> None:
+    """One tag for two machines would have the one boot what is the other's; it is called as logs call it."""
+    file.write_text(FILE.replace('name = "node-1"', 'name = "machine-2"').replace('name = "node-2"', ""))
+    said = httpboot("export", "dnsmasq", "-c", file)
+    tags = re.findall(r"^dhcp-host=.*set:(host-[^,]*)", said, re.MULTILINE)
+    assert tags == ["host-machine-2", "host-52-54-00-00-00-02"]
+
+
 @pytest.mark.parametrize(
     ("change", "complaint"),
     [
@@ -186,7 +200,7 @@ SAYS = {
         'if not known {\n  if option user-class = "iPXE" {\n    option bootfile-name "http://boot.example/a,b.ipxe";\n',
         '    option bootfile-name "http://boot.example/v=1,2/all,x=3.iso";\n',
     ),
-    "isc6": ("if not known and ", '  option dhcp6.bootfile-url "http://boot.example/v=1,2/all,x=3.iso";\n'),
+    "isc6": ("if not known {\n", '  option dhcp6.bootfile-url "http://boot.example/v=1,2/all,x=3.iso";\n'),
 }
 
 

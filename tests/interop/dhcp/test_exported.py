@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ironic_httpboot.dhcp import message6
-from ironic_httpboot.dhcp.iana import Kind6, Option4, Option6
+from ironic_httpboot.dhcp.iana import IPXE_USER_CLASS, Kind6, Option4, Option6
 from kit.asker import ask4, ask6
 from kit.dhcp import HTTP, PXE, question4, question6
 from kit.network import Namespace, namespace
@@ -140,3 +140,9 @@ def test_each_machine_gets_its_url_whole_over_dhcpv6(server: str, tmp_path: Path
             assert address in (None, str(lent.address))
             plain = ask6(client, question6(Kind6.SOLICIT, vendor=b"", duid=b"\0\x03\0\x01" + mac))
             assert plain.get(Option6.IA_NA)
+            ipxe = (asked, message6.Option(Option6.USER_CLASS, message6.encode_classes([IPXE_USER_CLASS])))
+            loaded = ask6(client, question6(Kind6.SOLICIT, *ipxe, vendor=PXE, duid=b"\0\x03\0\x01" + mac))
+            script = url.partition("=")[0] + ".ipxe"
+            assert (loaded.get(Option6.BOOT_URL) or b"").decode() == f"{SITE}/{script}"
+            system = ask6(client, question6(Kind6.SOLICIT, asked, vendor=b"", duid=b"\0\x03\0\x01" + mac))
+            assert system.get(Option6.BOOT_URL) is None
