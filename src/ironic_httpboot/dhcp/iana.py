@@ -12,7 +12,8 @@ from ironic_httpboot.model import Arch
 
 SERVER_PORT4, CLIENT_PORT4 = 67, 68
 SERVER_PORT6, CLIENT_PORT6 = 547, 546
-ALL_RELAYS_AND_SERVERS = "ff02::1:2"
+ALL_RELAYS_AND_SERVERS, ALL_SERVERS = "ff02::1:2", "ff05::1:3"
+"""RFC 8415 §7.1: to the one clients send, and to the other relays that are told no server's address."""
 HOP_LIMIT4 = 16
 """RFC 1542 §4.1.1: a relay discards a request with more hops than this."""
 HOP_LIMIT6 = 8

@@ -11,6 +11,7 @@ import asyncio
 import errno
 import logging
 import socket
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -25,6 +26,7 @@ from ironic_httpboot.dhcp.decide4 import Reply4, decide4
 from ironic_httpboot.dhcp.decide6 import Arrival6, Reply6, decide6
 from ironic_httpboot.dhcp.iana import (
     ALL_RELAYS_AND_SERVERS,
+    ALL_SERVERS,
     LONGEST_CLIENT_ID4,
     LONGEST_DUID,
     SERVER_PORT4,
@@ -343,9 +345,9 @@ def _bound(version: int, interface: Interface) -> socket.socket:
             one.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
         else:
             one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            group = socket.inet_pton(socket.AF_INET6, ALL_RELAYS_AND_SERVERS)
-            member = group + interface.index.to_bytes(4, "little")
-            one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP, member)
+            for group in (ALL_RELAYS_AND_SERVERS, ALL_SERVERS):
+                member = socket.inet_pton(socket.AF_INET6, group) + interface.index.to_bytes(4, sys.byteorder)
+                one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP, member)
         one.bind(("", port))
     except OSError as error:
         one.close()

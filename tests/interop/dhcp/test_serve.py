@@ -36,6 +36,24 @@ def test_iscs_client_gets_addresses_of_both_families(tmp_path: Path) -> None:
         server.until("lease: 2001:db8::100")
 
 
+def test_a_relay_that_is_told_no_server_finds_it_by_its_group(tmp_path: Path) -> None:
+    """RFC 8415 §19: a relay sends to ff05::1:3 where it is told nothing else. This one passes on what another passed on."""
+    text = FILE.format(folder=tmp_path, more="").replace("2001:db8::", "2001:db8:2::")
+    (tmp_path / "httpboot.toml").write_text(text)
+    with namespace(bridge=(f"{SERVER4}/24", f"{SERVER6}/64")) as host, namespace() as near, namespace() as far:
+        host.cable("cable", near, "uplink", "2001:db8::254/64", bridge=BRIDGE)
+        near.cable("below", far, "uplink", "2001:db8:1::254/64")
+        near.address("below", "2001:db8:1::1/64")
+        with namespace() as client:
+            far.cable("below", client, "eth0")
+            far.address("below", "2001:db8:2::1/64")
+            start(host, tmp_path)
+            for relay, to in ((near, "uplink"), (far, "2001:db8:1::1%uplink")):
+                relay.start("dhcrelay", "-6", "-d", "--no-pid", "-l", "below", "-u", to)
+            said = dhclient(client, tmp_path, "-6")
+            assert "new_ip6_address=2001:db8:2::100\n" in said
+
+
 def test_a_reserved_ipv6_address_is_the_machines_whatever_its_firmware_and_systems_call_themselves(
     tmp_path: Path,
 ) -> None:
