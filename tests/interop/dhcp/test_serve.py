@@ -37,7 +37,7 @@ def test_iscs_client_gets_addresses_of_both_families(tmp_path: Path) -> None:
 
 
 def test_a_relay_that_is_told_no_server_finds_it_by_its_group(tmp_path: Path) -> None:
-    """RFC 8415 §19: a relay sends to ff05::1:3 where it is told nothing else. This one passes on what another passed on."""
+    """RFC 8415 §19: a relay sends to ff05::1:3 where it is told nothing else. This one passes on another's."""
     text = FILE.format(folder=tmp_path, more="").replace("2001:db8::", "2001:db8:2::")
     (tmp_path / "httpboot.toml").write_text(text)
     with namespace(bridge=(f"{SERVER4}/24", f"{SERVER6}/64")) as host, namespace() as near, namespace() as far:
