@@ -17,6 +17,7 @@ from ironic_httpboot.errors import BadUrl, InputError, MalformedMessage
 from ironic_httpboot.model import BootUrl
 
 NO_SIZE = "Could not retrieve NBP file size"
+_ELSEWHERE = "it was told a URL by other means, as by a BMC, or its firmware follows other rules"
 
 
 def explain(
@@ -75,11 +76,13 @@ def _lines(attempt: Attempt) -> list[str]:
             lines.append(f"      remedy: {verdict.rule.remedy} ({verdict.rule.evidence})")
     if attempt.choice.rank is not None:
         lines.append(f"  → boots {_shown(attempt.choice.url)} (choice {attempt.choice.rank} of the firmware's order)")
-        lines += [f"    but: {each}" for each in attempt.choice.concerns]
+        lines += [f"    but: {each}" for each in (*_otherwise(attempt), *attempt.choice.concerns)]
         if attempt.unanswered_releases:
             lines.append(
                 f"    but: {attempt.unanswered_releases} RELEASE messages were not answered: {RELEASE_AWAITED}"
             )
+    elif attempt.accepted is not None:
+        lines.append(f"  → asked {attempt.accepted} for a lease all the same: {_ELSEWHERE}")
     elif any(verdict.rule is Rule.LIFETIMES for verdict in attempt.choice.verdicts):
         lines.append("  → boots nothing, and goes no further")
     elif attempt.choice.verdicts:
@@ -87,6 +90,14 @@ def _lines(attempt: Attempt) -> list[str]:
         said = "“Server response timeout”" if attempt.family == 4 else f"“{NO_SIZE}”, and has not asked for it"
         lines.append(f"  → boots nothing: the firmware says {said}")
     return lines
+
+
+def _otherwise(attempt: Attempt) -> list[str]:
+    """What the machine did that these rules do not foresee: the capture is right, and not they."""
+    taken = {each.offer.server for each in attempt.choice.verdicts if each.rule is None}
+    if attempt.accepted is None or attempt.accepted in taken:
+        return []
+    return [f"it asked {attempt.accepted} for a lease: {_ELSEWHERE}"]
 
 
 def _shown(url: str | None) -> str:

@@ -69,6 +69,32 @@ def test_messages_without_their_end_are_counted(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "was", "becomes", "said"),
+    [
+        ("server4", b"\x0aHTTPClient", b"\x0aNothing!!!", "→ asked 192.0.2.1 for a lease all the same: "),
+        (
+            "server4",
+            b"\x36\x04\xc0\0\2\1\x32\x04",
+            b"\x36\x04\xc0\0\2\7\x32\x04",
+            "but: it asked 192.0.2.7 for a lease: ",
+        ),
+    ],
+)
+def test_what_the_machine_did_goes_before_what_the_rules_foresee(
+    name: str, was: bytes, becomes: bytes, said: str, tmp_path: Path
+) -> None:
+    """As where a BMC told it the URL: then any lease will do, and nothing fails."""
+    strange = tmp_path / "strange.pcap"
+    data = CAPTURE.with_name(f"{name}.pcap").read_bytes()
+    assert was in data
+    strange.write_bytes(data.replace(was, becomes))
+    told = httpboot("explain", strange)
+    assert said + "it was told a URL by other means, as by a BMC" in told
+    assert "boots nothing" not in told
+    assert "by other means" not in httpboot("explain", CAPTURE.with_name(f"{name}.pcap"))
+
+
+@pytest.mark.parametrize(
     ("was", "becomes", "shown"),
     [
         (b"http://192.0.2.1:8080/", b"http://a]92.0.2.1:808/", "http://… (no valid URL)"),
