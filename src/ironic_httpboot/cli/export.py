@@ -16,7 +16,7 @@ from ironic_httpboot.dhcp.export_dnsmasq import dnsmasq
 from ironic_httpboot.dhcp.export_isc import isc, isc6
 from ironic_httpboot.dhcp.export_kea import kea
 from ironic_httpboot.dhcp.export_neutron import neutron, neutron_json
-from ironic_httpboot.dhcp.policy import SERVER_MARK, Subnet
+from ironic_httpboot.dhcp.policy import SERVER_MARK, Subnet, fits
 from ironic_httpboot.errors import BadConfig
 
 
@@ -85,10 +85,10 @@ def _default(dhcp: config.DhcpTable) -> exported.Default:
         return exported.Default()
     url, script = (each if each and SERVER_MARK not in each else None for each in (dhcp.url, dhcp.script))
     return exported.Default(
-        url4=url if url and exported.fits(url, 4) else None,
-        url6=url if url and exported.fits(url, 6) else None,
+        url4=url if url and fits(url, 4) else None,
+        url6=url if url and fits(url, 6) else None,
         script=script,
-        script6=script if script and exported.fits(script, 6) else None,
+        script6=script if script and fits(script, 6) else None,
     )
 
 
@@ -131,9 +131,9 @@ def _host(path: Path, dhcp: config.DhcpTable, machine: config.BootedMachineTable
         name=name,
         mac=machine.mac,
         duid=machine.duid or "",
-        url4=url if url and exported.fits(url, 4) else None,
-        url6=url if url and exported.fits(url, 6) else None,
+        url4=url if url and fits(url, 4) else None,
+        url6=url if url and fits(url, 6) else None,
         script=script,
-        script6=script if script and exported.fits(script, 6) else None,
+        script6=script if script and fits(script, 6) else None,
         addresses=machine.addresses,
     )

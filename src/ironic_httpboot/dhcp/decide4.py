@@ -412,7 +412,7 @@ def _no_url(question: _Question) -> str:
         return "nothing is configured for it to boot"
     if question.client.wants is Wants.SCRIPT:
         return "no script is configured for iPXE"
-    return f"no URL is configured for architecture {question.client.arch_label or question.client.architecture}"
+    return f"no URL that IPv4 reaches is configured for {question.client.arch_label or question.client.architecture}"
 
 
 def _vendor_class(client: Client) -> str:

@@ -243,7 +243,7 @@ def _proxy(question: _Question) -> _Answer | Ignore:
     if question.kind not in (Kind6.SOLICIT, Kind6.INFORMATION_REQUEST):
         return Ignore(f"a proxy answers SOLICIT and INFORMATION_REQUEST, not {Kind6(question.kind).name}")
     if question.url is None:
-        return Ignore("nothing is configured for it to boot")
+        return Ignore("nothing that IPv6 reaches is configured for it to boot")
     kind = Kind6.ADVERTISE if question.kind == Kind6.SOLICIT else Kind6.REPLY
     return _Answer(kind, (*_identities(question), *_boot_options(question)))
 

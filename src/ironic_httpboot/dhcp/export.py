@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv6Address
 
 from ironic_httpboot.dhcp.policy import Address, Subnet
 
@@ -128,15 +128,3 @@ def lost(site: Site, server: str) -> Sequence[str]:
             f"interfaces: ISC dhcpd is told them where it starts: {program} -cf FILE {' '.join(site.interfaces)}"
         )
     return found
-
-
-def fits(url: str, version: int) -> bool:
-    """Whether a URL may be offered over a family: a literal address must be of that family."""
-    host = url.split("//", 1)[-1].split("/", 1)[0]
-    if host.startswith("["):
-        return version == 6
-    try:
-        IPv4Address(host.rsplit(":", 1)[0])
-    except ValueError:
-        return True
-    return version == 4

@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from types import MappingProxyType
 from typing import TypeAlias
@@ -28,6 +29,19 @@ LONGEST_URL_BYTES = 254
 
 _NO_LOADERS: Mapping[str, str] = MappingProxyType({})
 """One for all machines that have none of their own: there may be a hundred thousand."""
+
+
+@lru_cache(maxsize=4096)
+def fits(url: str, version: int) -> bool:
+    """Whether a URL may be offered over a family: a literal address must be of that family."""
+    host = url.split("//", 1)[-1].split("/", 1)[0]
+    if host.startswith("["):
+        return version == 6
+    try:
+        IPv4Address(host.rsplit(":", 1)[0])
+    except ValueError:
+        return True
+    return version == 4
 
 
 class Mode(Enum):
@@ -50,7 +64,10 @@ class Boot:
     script: str | None = field(default=None, repr=False)
 
     def url_for(self, client: Client, server: Address) -> str | None:
-        """The URL that answers what a client wants, or None."""
+        """The URL that answers what a client wants, or None.
+
+        Firmware gets none that it could not fetch: an address of the other family is a host name to it.
+        """
         wants = client.wants
         if wants is Wants.URL:
             found = self.loaders.get(client.arch_label or "", self.url)
@@ -59,6 +76,8 @@ class Boot:
         else:
             return None
         if found is None or (server.is_unspecified and SERVER_MARK in found):
+            return None
+        if wants is Wants.URL and not fits(found, server.version):
             return None
         return found.replace(SERVER_MARK, f"[{server}]" if server.version == 6 else str(server))
 

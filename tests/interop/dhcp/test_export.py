@@ -13,7 +13,7 @@ from ironic_httpboot.dhcp.export_dnsmasq import dnsmasq
 from ironic_httpboot.dhcp.export_isc import isc, isc6
 from ironic_httpboot.dhcp.export_kea import kea
 from ironic_httpboot.dhcp.export_neutron import neutron, neutron_json
-from ironic_httpboot.dhcp.policy import Subnet
+from ironic_httpboot.dhcp.policy import Subnet, fits
 from ironic_httpboot.errors import InputError
 from kit.judges import judge
 
@@ -114,7 +114,7 @@ def test_what_cannot_work_is_said() -> None:
     [("http://192.0.2.1:80/x", {4}), ("http://[2001:db8::1]/x", {6}), ("http://name.example/x", {4, 6})],
 )
 def test_a_literal_address_is_offered_over_its_own_family(url: str, versions: set[int]) -> None:
-    assert {version for version in (4, 6) if export.fits(url, version)} == versions
+    assert {version for version in (4, 6) if fits(url, version)} == versions
 
 
 def test_a_link_local_address_is_made_of_the_mac() -> None:

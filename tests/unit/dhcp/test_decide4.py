@@ -76,7 +76,7 @@ def test_a_proxy_gives_a_url_and_no_address() -> None:
         (question4(vendor=PXE), 'option 60 is "PXEClient:Arch:00007:UNDI:003001"'),
         (question4(vendor=b""), "it has no option 60"),
         (question4(Kind4.REQUEST), "a proxy answers DISCOVER and INFORM, not REQUEST"),
-        (question4(vendor=b"HTTPClient:Arch:00019"), "no URL is configured for architecture arm64"),
+        (question4(vendor=b"HTTPClient:Arch:00019"), "no URL that IPv4 reaches is configured for arm64"),
     ],
 )
 def test_a_proxy_says_nothing_to_others_and_the_reason_is_known(message: Message4, why: str) -> None:

@@ -29,6 +29,17 @@ def test_a_url_names_the_address_at_which_the_question_came_in() -> None:
     assert boot.url_for(HTTP_CLIENT, IPv6Address(0)) is None, "no address of ours is there that a machine could reach"
 
 
+def test_firmware_gets_no_url_whose_address_is_of_the_other_family() -> None:
+    """It takes that for a host's name (firmware.Rule.FAMILY). iPXE has both families at once, whichever asked."""
+    six, ipxe = IPv6Address("2001:db8::1"), Client(key=b"k", user_classes=(b"iPXE",))
+    of4, of6, named = (
+        Boot(url=f"http://{host}:80/a", script=f"http://{host}/b") for host in ("192.0.2.9", "[::9]", "a")
+    )
+    assert [bool(each.url_for(HTTP_CLIENT, SERVER4)) for each in (of4, of6, named)] == [True, False, True]
+    assert [bool(each.url_for(HTTP_CLIENT, six)) for each in (of4, of6, named)] == [False, True, True]
+    assert all(each.url_for(ipxe, server) for each in (of4, of6, named) for server in (SERVER4, six))
+
+
 def test_no_url_is_shown_where_a_value_is_printed() -> None:
     assert "secret" not in repr(policy()) + repr(Boot(url="http://a/secret/b.iso", script="http://a/secret"))
 
