@@ -15,13 +15,20 @@ from kit.network import Namespace, entered
 _SERVERS6 = "ff02::1:2"
 
 
-def ask4(host: Namespace, question: Message4, *, interface: str = "eth0", seconds: float = 10) -> Message4:
-    """Broadcast a question. Fails where no answer comes."""
+def ask4(
+    host: Namespace,
+    question: Message4,
+    *,
+    interface: str = "eth0",
+    server: str = "255.255.255.255",
+    seconds: float = 10,
+) -> Message4:
+    """Broadcast a question, or send it to one server. Fails where no answer comes."""
     with entered(host), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
         one.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
         one.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, interface.encode())
         one.bind(("", CLIENT_PORT4))
-        one.sendto(message4.encode(question), ("255.255.255.255", SERVER_PORT4))
+        one.sendto(message4.encode(question), (server, SERVER_PORT4))
         for data in _heard(one, seconds):
             answer = message4.decode(data)
             if answer.xid == question.xid:

@@ -37,7 +37,7 @@ from ironic_httpboot.dhcp.interfaces import Interface, look_up
 from ironic_httpboot.dhcp.leasefile import LeaseFile
 from ironic_httpboot.dhcp.leases import MOST_LEASES, Leases
 from ironic_httpboot.dhcp.limits import MOST_CLIENTS, Limiter
-from ironic_httpboot.dhcp.policy import Address, Ignore, Policy
+from ironic_httpboot.dhcp.policy import Address, Ignore, Mode, Policy
 from ironic_httpboot.dhcp.report import Reporter
 from ironic_httpboot.errors import HostError, HttpBootError, MalformedMessage
 from ironic_httpboot.events import Sink
@@ -100,6 +100,7 @@ class DhcpServer:
         self._reporter = Reporter(on_event) if on_event else None
         self._opened: dict[str, _Opened] = {}
         self._seen: dict[str, tuple[Interface, float]] = {}
+        self._link_only: frozenset[int] = frozenset()
         self._duid = b""
         self._own: frozenset[Address] = frozenset()
         self.listening: list[str] = []
@@ -109,6 +110,7 @@ class DhcpServer:
         if self._file is not None:
             self._file.open()
         self._own = own_addresses()
+        self._link_only = _without_relays(self._policy)
         self._configure()
         try:
             for name in self._settings.interfaces:
@@ -137,6 +139,8 @@ class DhcpServer:
         """Answer by another policy from now on. Leases stay."""
         self._policy = policy
         self._configure()
+        for version in self._link_only - _without_relays(policy):
+            _LOG.warning("relays over IPv%d are heard after a restart: at the start there was no [[subnet]]", version)
 
     def look_after(self) -> None:
         """Open what was not there before: an interface that was made anew, as a bridge is at its restart, or that has
@@ -206,7 +210,7 @@ class DhcpServer:
         try:
             for version in (4, 6):
                 if there[version] and version in self._settings.families and version not in before.sockets:
-                    more[version] = one = _bound(version, interface)
+                    more[version] = one = _bound(version, interface, link_only=version in self._link_only)
                     asyncio.get_running_loop().add_reader(one, _Line(self, one, name, version).ready)
         except HostError:
             _Opened(sockets=more).close()
@@ -332,8 +336,20 @@ def _index_of(name: str) -> int:
         return 0
 
 
-def _bound(version: int, interface: Interface) -> socket.socket:
-    """A socket that hears a family's questions on one interface. Raises HostError."""
+def _without_relays(policy: Policy) -> frozenset[int]:
+    """The families in which nothing that is sent to this host alone is to be heard: a proxy's that expects no relay.
+
+    Of two programs on one host such a message reaches one: RENEW is for the DHCP server beside which a proxy runs.
+    """
+    relayed = {each.network.version for each in policy.subnets}
+    return frozenset((4, 6)) - relayed if policy.mode is Mode.PROXY else frozenset()
+
+
+def _bound(version: int, interface: Interface, *, link_only: bool) -> socket.socket:
+    """A socket that hears a family's questions on one interface. Raises HostError.
+
+    link_only: those alone that are sent to all on the link.
+    """
     port = SERVER_PORT4 if version == 4 else SERVER_PORT6
     one = socket.socket(socket.AF_INET if version == 4 else socket.AF_INET6, socket.SOCK_DGRAM)
     try:
@@ -348,7 +364,8 @@ def _bound(version: int, interface: Interface) -> socket.socket:
             for group in (ALL_RELAYS_AND_SERVERS, ALL_SERVERS):
                 member = socket.inet_pton(socket.AF_INET6, group) + interface.index.to_bytes(4, sys.byteorder)
                 one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP, member)
-        one.bind(("", port))
+        everybody = "255.255.255.255" if version == 4 else f"{ALL_RELAYS_AND_SERVERS}%{interface.name}"
+        one.bind((everybody if link_only else "", port))
     except OSError as error:
         one.close()
         hint = None

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import time
 from dataclasses import replace
+from functools import partial
+from ipaddress import IPv4Address
 from pathlib import Path
 
 from ironic_httpboot.demo import guest
@@ -14,9 +17,10 @@ from ironic_httpboot.dhcp.iana import Kind4, Kind6, Option4, Option6
 from ironic_httpboot.dhcp.message4 import encode
 from ironic_httpboot.dhcp.message6 import encode as encode6
 from kit import captures
-from kit.asker import ask6
+from kit.asker import ask4, ask6
 from kit.dhcp import PXE, question4, question6
 from kit.network import BRIDGE, SERVER4, SERVER6, Program, namespace
+from kit.others import start_dnsmasq
 from kit.served import FILE, dhclient, network, send, server_duid, start
 
 
@@ -173,17 +177,46 @@ def test_a_proxy_answers_nobody_elses_address_in_a_strangers_name(tmp_path: Path
     with namespace(bridge=(f"{SERVER4}/24",)) as host, namespace() as client:
         host.cable("cable", client, "eth0", "192.0.2.50/24", bridge=BRIDGE)
         host.run("ip", "route", "add", "default", "via", "192.0.2.50")
+        client.run("ip", "route", "add", "default", "dev", "eth0")
         server = host.httpboot("serve", "-c", file)
         server.until("answering DHCP as proxy")
         capture = client.capture(tmp_path / "inform.pcap", "eth0")
-        send(client, SERVER4, 67, encode(question4(Kind4.INFORM, ciaddr="198.51.100.9")))
+        everybody = "255.255.255.255"
+        send(client, everybody, 67, encode(question4(Kind4.INFORM, ciaddr="198.51.100.9")))
         time.sleep(1)
         client.end_capture(capture)
         fields = ("-T", "fields", "-e", "ip.dst", "-e", "dhcp.option.dhcp")
         lines = client.run("tshark", "-r", tmp_path / "inform.pcap", *fields).splitlines()
         # 8 is INFORM, and 5 ACK.
-        assert [line.split() for line in lines if line.strip()] == [[SERVER4, "8"], ["255.255.255.255", "5"]]
+        assert [line.split() for line in lines if line.strip()] == [[everybody, "8"], [everybody, "5"]]
         server.end()
+
+
+def test_a_proxy_on_the_servers_own_host_takes_no_question_from_it(tmp_path: Path) -> None:
+    """RENEW and RELEASE are sent to the server's address; of two programs there, the one that came last has them."""
+    (tmp_path / "httpboot.toml").write_text('[dhcp]\ninterfaces = ["br0"]\nurl = "http://{server}/node.iso"\n')
+    ranges = "dhcp-range=192.0.2.100,192.0.2.150,255.255.255.0\ndhcp-range=2001:db8::100,2001:db8::1ff"
+    with namespace(bridge=(f"{SERVER4}/24", f"{SERVER6}/64")) as host, namespace() as client:
+        host.cable("cable", client, "eth0", bridge=BRIDGE)
+        start_dnsmasq(host, tmp_path, f"interface=br0\nbind-interfaces\ndhcp-authoritative\n{ranges}")
+        proxy = host.httpboot("serve", "-c", tmp_path / "httpboot.toml")
+        proxy.until("answering DHCP as proxy on br0 .IPv4., br0 .IPv6.")
+        address = ask4(client, question4(vendor=b"")).yiaddr
+        taken: dict[int, bytes] = {
+            Option4.SERVER_ID: IPv4Address(SERVER4).packed,
+            Option4.REQUESTED_ADDRESS: address.packed,
+        }
+        assert ask4(client, question4(Kind4.REQUEST, vendor=b"", options=taken)).kind == Kind4.ACK
+        client.address("eth0", f"{address}/24")
+        renewal = question4(Kind4.REQUEST, vendor=b"", ciaddr=str(address))
+        assert ask4(client, renewal, server=SERVER4).kind == Kind4.ACK
+        for ask in (partial(ask4, client, question4()), partial(ask6, client, question6())):
+            ask()
+            proxy.until("OFFER: a URL")
+            proxy.printed = ""
+        (tmp_path / "httpboot.toml").write_text(FILE.format(folder=tmp_path, more="").replace('"server"', '"proxy"'))
+        proxy.signal(signal.SIGHUP)
+        proxy.until(r"relays over IPv[46] are heard after a restart")
 
 
 def test_two_proxies_on_one_network_answer_both_and_give_no_address(tmp_path: Path) -> None:
