@@ -32,6 +32,10 @@ def given(node: Node, folder: Path, change: dict[str, dict[str, Any]]) -> dict[s
         ({"instance_info": {"ramdisk": ["a"]}}, "ramdisk: .* is no image"),
         ({"instance_info": {"boot_iso": {"a": 1}}}, "iso: .* is no image"),
         ({"properties": {"cpu_arch": ["x86_64"]}}, "properties/cpu_arch"),
+        (
+            {"driver_info": {"force_persistent_boot_device": "always"}},
+            "driver_info/force_persistent_boot_device is 'always' .*Default, Always or Never",
+        ),
         ({"driver_info": {"bootloader": "file:///etc/shadow"}}, "bootloader: .*/etc is not permitted"),
     ],
 )

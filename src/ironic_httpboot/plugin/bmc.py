@@ -21,7 +21,7 @@ from oslo_log import log
 
 from ironic_httpboot.errors import BmcAccessDenied, BmcUnreachable, HttpBootError
 from ironic_httpboot.model import BootUrl
-from ironic_httpboot.plugin.translate import in_words
+from ironic_httpboot.plugin.translate import in_words, persistence_of
 from ironic_httpboot.redfish import Transport, boot, clear
 
 LOG = log.getLogger(__name__)
@@ -31,8 +31,12 @@ MARK = "httpboot_override"
 
 
 def ask(task: TaskManager, url: BootUrl, *, persistent: bool) -> None:
-    """Have the BMC boot a URL at the next power-on, and see that it understood. Raises IronicException, BmcError."""
+    """Have the BMC boot a URL at the next power-on, and see that it understood.
+
+    persistent: also at those after it, where the node does not say otherwise. Raises IronicException, HttpBootError.
+    """
     node = task.node
+    persistent = persistence_of(node, asked=persistent)
     node.set_driver_internal_info(MARK, True)
     # Ironic's own note of a device that it sets again at each power-on, where a BMC took it for one boot only
     # (redfish/management.py: restore_boot_device): it would take the place of what is asked now.

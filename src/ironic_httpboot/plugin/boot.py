@@ -21,7 +21,7 @@ from ironic.objects.node import Node
 from oslo_log import log
 
 from ironic_httpboot.plugin import address, bmc, payload, shelf, upkeep
-from ironic_httpboot.plugin.translate import arch_of, ironic_errors
+from ironic_httpboot.plugin.translate import arch_of, ironic_errors, persistence_of
 
 LOG = log.getLogger(__name__)
 
@@ -158,6 +158,7 @@ def check_node(node: Node) -> None:
     deploy_utils.validate_capabilities(node)
     with ironic_errors():
         arch_of(node)
+        persistence_of(node, asked=False)
     if deploy_utils.get_boot_option(node) == "kickstart":
         raise exception.InvalidParameterValue(
             f"Node {node.uuid}: {node.get_interface('boot')} boots no kickstart "

@@ -23,6 +23,8 @@ _NODE_FIELDS = {
     "iPXE the loader itself; `bootloader` and `bootloader_by_arch` of `[conductor]` count as well",
     "`driver_info/deploy_kernel`, `deploy_ramdisk`, `deploy_iso`, and the same with `rescue_`": "as with Ironic's own "
     "boot interfaces; `[conductor]` has the same, also by architecture",
+    "`driver_info/force_persistent_boot_device`": "how long a boot device is to last: `Default` once for an agent and "
+    "for good for an instance, `Always` for good, `Never` once, also for a ramdisk instance",
     "`kernel_append_params` in `driver_info` or `instance_info`": "kernel parameters; `%default%` stands for those of "
     "`[httpboot]`",
     "`instance_info/kernel`, `ramdisk`, or `boot_iso`, or `image_source`": "what a ramdisk instance boots",
