@@ -49,13 +49,12 @@ class RedfishHTTPBoot(base.BootInterface):
     def validate_rescue(self, task: TaskManager) -> None:
         """See that a rescue ramdisk can be booted. Raises IronicException."""
         self._validate_node(task)
-        check_rescue(task)
+        check_ramdisk(task, "rescue")
 
     def validate_inspection(self, task: TaskManager) -> None:
         """See that an inspection ramdisk can be booted. Raises IronicException."""
         self._validate_node(task)
-        with ironic_errors():
-            payload.check(task, payload.wanted_ramdisk(task, {}))
+        check_ramdisk(task)
 
     def prepare_ramdisk(self, task: TaskManager, ramdisk_params: dict[str, str]) -> None:
         """Have the node boot its agent ramdisk once. Raises IronicException."""
@@ -172,21 +171,26 @@ def check_node(node: Node) -> None:
         )
 
 
-def check_images(task: TaskManager) -> None:
-    """See all that can be known of what a node is to boot. Raises IronicException."""
+def check_images(task: TaskManager) -> list[payload.Wanted]:
+    """See all that can be known of what a node is to boot, and return it. Raises IronicException."""
     node = task.node
+    wanted = []
     with ironic_errors():
         if deploy_utils.needs_agent_ramdisk(node, mode=deploy_utils.rescue_or_deploy_mode(node)):
-            payload.check(task, payload.wanted_ramdisk(task, {}))
+            wanted.append(payload.wanted_ramdisk(task, {}))
         if deploy_utils.is_ramdisk_deploy(node):
-            payload.check(task, payload.wanted_instance(task, fetch=False))
+            wanted.append(payload.wanted_instance(task, fetch=False))
+        for each in wanted:
+            payload.check(task, each)
+    return wanted
 
 
-def check_rescue(task: TaskManager) -> None:
-    """Raise MissingParameterValue where a node has no rescue ramdisk."""
-    found = driver_utils.get_agent_kernel_ramdisk(task.node, "rescue")
-    if not driver_utils.get_agent_iso(task.node, mode="rescue"):
-        deploy_utils.check_for_missing_params(found, f"Node {task.node.uuid} cannot boot a rescue ramdisk")
+def check_ramdisk(task: TaskManager, mode: str | None = None) -> payload.Wanted:
+    """See that an agent's ramdisk can be booted, and return it. mode: as for wanted_ramdisk. Raises IronicException."""
+    with ironic_errors():
+        wanted = payload.wanted_ramdisk(task, {}, mode)
+        payload.check(task, wanted)
+        return wanted
 
 
 def agent_params(task: TaskManager, given: Mapping[str, str]) -> dict[str, str]:
