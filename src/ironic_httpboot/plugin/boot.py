@@ -5,7 +5,7 @@ Knows when Ironic boots what, and every way out. Refuses to know images, stores 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from ironic.common import boot_devices, exception, states
 from ironic.conductor import periodics
@@ -113,13 +113,18 @@ class RedfishHTTPBoot(base.BootInterface):
     def _retry_boot(self, task: TaskManager, manager: BaseConductorManager, context: object) -> None:
         upkeep.boot_again(task, self._ask_again)
 
-    def _ask_again(self, task: TaskManager) -> bool:
+    def _ask_again(self, task: TaskManager) -> Callable[[], None] | None:
         """A node's override was spent by a boot that led nowhere."""
         with ironic_errors():
             url = upkeep.url_again(task)
-            if url is not None:
+        if url is None:
+            return None
+
+        def ask() -> None:
+            with ironic_errors():
                 bmc.ask(task, url, persistent=False)
-        return url is not None
+
+        return ask
 
     @periodics.periodic(spacing=CONF.httpboot.sweep_seconds)
     def _sweep(self, manager: BaseConductorManager, context: object) -> None:

@@ -6,7 +6,8 @@ and how a DHCP provider does its work.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 
 from ironic.common import boot_devices, exception, network, states
 from ironic.common.dhcp_factory import DHCPFactory
@@ -176,9 +177,8 @@ class HTTPBoot(pxe_base.PXEBaseMixin, base.BootInterface):
         """Called by the mixin's own periodic task."""
         upkeep.boot_again(task, self._ask_again)
 
-    def _ask_again(self, task: TaskManager) -> bool:
-        self._node_set_boot_device_for_network_boot(task)
-        return True
+    def _ask_again(self, task: TaskManager) -> Callable[[], None]:
+        return partial(self._node_set_boot_device_for_network_boot, task)
 
 
 def _check_told(task: TaskManager, every: Iterable[payload.Wanted]) -> None:
