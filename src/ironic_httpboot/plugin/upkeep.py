@@ -38,6 +38,7 @@ AT_REST = frozenset(
         states.INSPECTFAIL,
         states.RESCUEFAIL,
         states.SERVICEFAIL,
+        states.UNRESCUEFAIL,
     }
 )
 """States in which no node needs an image of ours."""
