@@ -117,6 +117,40 @@ def test_an_iso_at_an_address_of_the_other_family_is_told_over_its_own_or_refuse
         task.driver.boot.validate(task)
 
 
+@pytest.mark.parametrize(
+    ("interface", "info", "package"),
+    [
+        ("redfish-http-url", {}, "shim-signed"),
+        ("redfish-http-url", {"httpboot_chain": "grub"}, "grub-efi-arm64-bin"),
+        ("redfish-http-url", {"httpboot_chain": "uki"}, "systemd-boot-efi"),
+        ("httpboot", {}, "shim-signed"),
+        ("httpboot", {"httpboot_payload": "uki"}, "systemd-boot-efi"),
+        ("httpboot", {"httpboot_payload": "grub"}, "grub-"),
+    ],
+)
+def test_a_loader_that_this_host_lacks_is_named_with_its_package(
+    node: Node,
+    folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    interface: str,
+    info: dict[str, str],
+    package: str,
+) -> None:
+    """Of arm64, as a host that is no such machine has its loaders nowhere else."""
+    monkeypatch.setenv("HTTPBOOT_PARTS", str(tmp_path))
+    change = {"properties": {"cpu_arch": "aarch64"}, "driver_info": info}
+    fields = {"boot_interface": interface, **given(node, folder, change)}
+    with (
+        at_work(node, states.AVAILABLE, **fields) as task,
+        pytest.raises(exception.InvalidParameterValue, match=f"install the package {package}.* on this conductor"),
+    ):
+        task.driver.boot.validate(task)
+    served = {"boot_iso": "https://images.example/own.iso"}
+    with at_work(node, instance_info=served, driver_info=node.driver_info) as task:
+        task.driver.boot.validate(task)
+
+
 def test_dhcp_needs_a_port_that_boots(node: Node, folder: Path) -> None:
     (port,) = Port.list_by_node_id(node._context, node.id)
     port.pxe_enabled = False

@@ -20,6 +20,7 @@ from ironic.drivers.modules.redfish import utils as redfish_utils
 from ironic.objects.node import Node
 from oslo_log import log
 
+from ironic_httpboot.config import Payload
 from ironic_httpboot.plugin import address, bmc, payload, shelf, upkeep
 from ironic_httpboot.plugin.translate import arch_of, ironic_errors, persistence_of
 
@@ -176,7 +177,7 @@ def check_node(node: Node) -> None:
         )
 
 
-def check_images(task: TaskManager) -> list[payload.Wanted]:
+def check_images(task: TaskManager, kind: Payload = Payload.IMAGE) -> list[payload.Wanted]:
     """See all that can be known of what a node is to boot, and return it. Raises IronicException."""
     node = task.node
     wanted = []
@@ -186,15 +187,15 @@ def check_images(task: TaskManager) -> list[payload.Wanted]:
         if deploy_utils.is_ramdisk_deploy(node):
             wanted.append(payload.wanted_instance(task, fetch=False))
         for each in wanted:
-            payload.check(task, each)
+            payload.check(task, each, kind)
     return wanted
 
 
-def check_ramdisk(task: TaskManager, mode: str | None = None) -> payload.Wanted:
+def check_ramdisk(task: TaskManager, mode: str | None = None, kind: Payload = Payload.IMAGE) -> payload.Wanted:
     """See that an agent's ramdisk can be booted, and return it. mode: as for wanted_ramdisk. Raises IronicException."""
     with ironic_errors():
         wanted = payload.wanted_ramdisk(task, {}, mode)
-        payload.check(task, wanted)
+        payload.check(task, wanted, kind)
         return wanted
 
 

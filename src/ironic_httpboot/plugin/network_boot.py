@@ -54,18 +54,18 @@ class HTTPBoot(pxe_base.PXEBaseMixin, base.BootInterface):
     def validate(self, task: TaskManager) -> None:
         """See all that can be known before anything is touched. Raises IronicException."""
         self._validate_node(task)
-        _check_told(task, boot.check_images(task))
+        _check_told(task, boot.check_images(task, self._payload(task)))
 
     def validate_rescue(self, task: TaskManager) -> None:
         """See that a rescue ramdisk can be booted. Raises IronicException."""
         self._validate_node(task)
-        _check_told(task, [boot.check_ramdisk(task, "rescue")])
+        _check_told(task, [boot.check_ramdisk(task, "rescue", self._payload(task))])
 
     def validate_inspection(self, task: TaskManager) -> None:
         """See that an inspection ramdisk can be booted. Raises UnsupportedDriverExtension: it is then unmanaged."""
         try:
             self._validate_node(task)
-            _check_told(task, [boot.check_ramdisk(task)])
+            _check_told(task, [boot.check_ramdisk(task, kind=self._payload(task))])
         except exception.MissingParameterValue as error:
             raise exception.UnsupportedDriverExtension(
                 f"Insufficient information for managed inspection: {error}"
@@ -144,7 +144,6 @@ class HTTPBoot(pxe_base.PXEBaseMixin, base.BootInterface):
                 f"Node {task.node.uuid} has no port with pxe_enabled: DHCP knows it by the MAC address of one"
             )
         with ironic_errors():
-            payload.check_loader(task, self._payload(task))
             in_pieces = self._payload(task) in (Payload.GRUB, Payload.IPXE)
             name = _LONGEST_LOADER if in_pieces else shelf.name_of(ImageKind.ISO)
             for version in shelf.families():

@@ -26,8 +26,8 @@ from ironic_httpboot.blob import Blob, examine, whole
 from ironic_httpboot.config import Payload
 from ironic_httpboot.errors import BadUrl, HostError, InputError
 from ironic_httpboot.http.store import Publication
-from ironic_httpboot.image import loaders, netboot
-from ironic_httpboot.image.compose import compose
+from ironic_httpboot.image import loaders, mkimage, netboot
+from ironic_httpboot.image.compose import check_loaders, compose
 from ironic_httpboot.model import AppendedFile, BootRecipe, BootUrl, Chain, Container, ImageKind
 from ironic_httpboot.plugin import configdrive, images, shelf, translate
 
@@ -111,11 +111,13 @@ def wanted_instance(task: TaskManager, *, fetch: bool = True) -> Wanted:
     )
 
 
-def check(task: TaskManager, wanted: Wanted) -> None:
+def check(task: TaskManager, wanted: Wanted, payload: Payload) -> None:
     """See all that can be known before anything is fetched. Raises IronicException, HttpBootError."""
     for name, href in {**wanted.references, **_own_loader(task, wanted)}.items():
         images.check(task, wanted.field if name == "iso" else name, href)
     translate.chain_of(task.node)
+    if not wanted.iso:
+        _check_loader(task, payload)
     if passed(task, wanted) is None:
         shelf.example_url(shelf.name_of(ImageKind.ISO))
 
@@ -146,15 +148,24 @@ def families_of(url: BootUrl, wanted: Wanted) -> list[int]:
     return [version]
 
 
-def check_loader(task: TaskManager, payload: Payload) -> None:
-    """See that there is an iPXE for a node, where it is to boot one. Raises IronicException, InputError."""
-    if payload is not Payload.IPXE or driver_utils.get_field(task.node, "bootloader", use_conf=True):
-        return
+def _check_loader(task: TaskManager, payload: Payload) -> None:
+    """See that this host has what stands before a node's kernel, where the operator gives none of it."""
+    node = task.node
+    arch = translate.arch_of(node)
+    chain = Chain.UKI if payload is Payload.UKI else translate.chain_of(node)
+    own = driver_utils.get_field(node, "bootloader", use_conf=True)
     try:
-        loaders.find(loaders.Loader.IPXE, translate.arch_of(task.node))
+        if payload is Payload.GRUB:
+            mkimage.find_parts(arch)
+        elif payload is Payload.IPXE:
+            if not own:
+                loaders.find(loaders.Loader.IPXE, arch)
+        elif not own or chain is Chain.UKI:
+            check_loaders(chain, arch)
     except HostError as error:
+        hint = f"{error.hint} on this conductor, " if error.hint else ""
         raise exception.InvalidParameterValue(
-            f"Node {task.node.uuid}: {error.message} (hint: take another payload, or your own iPXE as bootloader)"
+            f"Node {node.uuid}: {error.message} (hint: {hint}take another payload or chain, or your own bootloader)"
         ) from error
 
 
