@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from ironic.common import exception, states
 from ironic.conf import CONF
+from ironic.drivers.modules.redfish import utils as redfish_utils
 from ironic.objects.node import Node
 from ironic.objects.port import Port
 
@@ -149,6 +150,20 @@ def test_a_loader_that_this_host_lacks_is_named_with_its_package(
     served = {"boot_iso": "https://images.example/own.iso"}
     with at_work(node, instance_info=served, driver_info=node.driver_info) as task:
         task.driver.boot.validate(task)
+
+
+def test_bmcs_are_verified_as_with_the_hardware_type_that_nodes_come_from(node: Node, folder: Path) -> None:
+    CONF.set_override("verify_ca", str(folder), group="redfish")
+    try:
+        info = {**node.driver_info, "redfish_address": "https://192.0.2.7"}
+        with at_work(node, driver_info=info) as task:
+            assert redfish_utils.parse_driver_info(task.node)["verify_ca"] == str(folder)
+    finally:
+        CONF.clear_override("verify_ca", group="redfish")
+    with at_work(node, driver_info=info) as task:
+        assert redfish_utils.parse_driver_info(task.node)["verify_ca"] is True
+    with at_work(node, driver_info=node.driver_info):
+        pass
 
 
 def test_dhcp_needs_a_port_that_boots(node: Node, folder: Path) -> None:
