@@ -11,7 +11,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 from openstack.baremetal.v1.node import Node
 
+from ironic_httpboot.emulator.kept import Target
 from ironic_httpboot.emulator.serve import Emulator
 from ironic_httpboot.emulator.state import Reset
 from ironic_httpboot.http.store import Store
@@ -31,7 +32,6 @@ pytestmark = pytest.mark.timeout(900)
 
 _ON, _OFF = frozenset({Reset.ON, Reset.FORCE_ON}), frozenset({Reset.FORCE_OFF, Reset.GRACEFUL_SHUTDOWN})
 _DISK = bytes(1 << 20)
-_STEPS = [{"interface": "deploy", "step": "erase_devices_metadata"}]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,17 +50,31 @@ class Case:
     kept: bool = False
     out: tuple[tuple[str, str], ...]
     fields: dict[str, Any] = field(default_factory=dict)
-    more: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def by_dhcp(self) -> bool:
+        """Whether DHCP tells the URL."""
+        return self.fields.get("boot") == "httpboot"
+
+
+_STEPS = [{"interface": "deploy", "step": "erase_devices_metadata"}]
+_MORE: dict[str, dict[str, Any]] = {
+    "rescue": {"rescue_password": "correct horse"},
+    "clean": {"clean_steps": _STEPS},
+    "service": {"service_steps": _STEPS},
+}
+"""What a verb needs."""
 
 _UP = (("manage", "manageable"), ("provide", "available"))
 _ACTIVE = (("provide", "available"), ("active", "active"))
+_ADOPTED = (("adopt", "active"),)
 _DOWN = (("deleted", "available"),)
 _AGENT = {"deploy_interface": "direct"}
 _RESCUE: dict[str, Any] = {"rescue_interface": "agent"}
 _INSPECT: dict[str, Any] = {"inspect_interface": "agent"}
-_PASSWORD = {"rescue_password": "correct horse"}
 _BACK = ("unrescue", "active")
+_UNRESCUED = (*_ACTIVE, ("rescue", "rescue wait"), ("abort", "rescue failed"))
+_DHCP = {"boot": "httpboot"}
 
 CASES = {
     "deploying": Case(
@@ -79,19 +93,19 @@ CASES = {
     ),
     "cleaning": Case(
         verb="clean", sticks=_ON, caught_in="cleaning", after="clean failed", out=_UP,
-        fields=_AGENT, more={"clean_steps": _STEPS},
+        fields=_AGENT,
     ),
     "clean wait": Case(
         verb="clean", caught_in="clean wait", after="clean wait", kept=True, out=(("abort", "clean failed"), *_UP),
-        fields=_AGENT, more={"clean_steps": _STEPS},
+        fields=_AGENT,
     ),
     "rescuing": Case(
         first=_ACTIVE, verb="rescue", sticks=_ON, caught_in="rescuing", after="rescue failed", out=(_BACK, *_DOWN),
-        fields=_RESCUE, more=_PASSWORD,
+        fields=_RESCUE,
     ),
     "rescue wait": Case(
         first=_ACTIVE, verb="rescue", caught_in="rescue wait", after="rescue wait", kept=True,
-        out=(("abort", "rescue failed"), _BACK, *_DOWN), fields=_RESCUE, more=_PASSWORD,
+        out=(("abort", "rescue failed"), _BACK, *_DOWN), fields=_RESCUE,
     ),
     "inspecting": Case(
         verb="inspect", sticks=_ON, caught_in="inspecting", after="inspect failed", out=_UP, fields=_INSPECT,
@@ -100,7 +114,21 @@ CASES = {
         verb="inspect", caught_in="inspect wait", after="inspect wait", kept=True,
         out=(("abort", "inspect failed"), *_UP), fields=_INSPECT,
     ),
+    "unrescuing": Case(
+        first=_UNRESCUED, verb="unrescue", sticks=_ON, caught_in="unrescuing", after="unrescue failed",
+        out=(_BACK, *_DOWN), fields=_RESCUE,
+    ),
+    "servicing": Case(
+        first=_ADOPTED, verb="service", sticks=_ON, caught_in="servicing", after="service failed", out=_DOWN,
+        fields=_AGENT,
+    ),
+    "service wait": Case(
+        first=_ADOPTED, verb="service", caught_in="service wait", after="service wait", kept=True,
+        out=(("abort", "active"), *_DOWN), fields=_AGENT,
+    ),
 }  # fmt: skip
+_TOLD_BY_DHCP = ("deploying", "active", "deleting", "cleaning", "clean wait", "unrescuing", "servicing", "service wait")
+CASES |= {f"{name} by dhcp": replace(CASES[name], fields={**CASES[name].fields, **_DHCP}) for name in _TOLD_BY_DHCP}
 
 
 @dataclass(slots=True, kw_only=True)
@@ -111,7 +139,14 @@ class Seen:
     states: list[str] = field(default_factory=list)
     paths: list[list[str]] = field(default_factory=list)
     targets: list[tuple[str, str | None]] = field(default_factory=list)
+    files: list[list[str]] = field(default_factory=list)
+    folders: list[bool] = field(default_factory=list)
     errors: list[str | None] = field(default_factory=list)
+
+
+def ask(operator: Operator, node: Node, verb: str) -> None:
+    """Ask for a change of a node's state, with what that needs."""
+    operator.api.get_node(node).set_provision_state(operator.api, verb, **_MORE.get(verb, {}))
 
 
 class Crash:
@@ -146,7 +181,7 @@ class Crash:
         }
         agent = {f"{mode}_{part}": url for mode in ("deploy", "rescue") for part, url in files.items()}
         instance: dict[str, Any] = files
-        if case.fields == _AGENT:
+        if case.fields.get("deploy_interface") == "direct":
             instance = {
                 "image_source": f"file://{self.folder}/disk.raw",
                 "image_os_hash_algo": "sha256",
@@ -165,12 +200,13 @@ class Crash:
         )
         self.seen[state] = Seen(node=made)
         for verb, then in (("manage", "manageable"), *case.first):
-            operator.provision(made, verb, then, seconds=180)
+            ask(operator, made, verb)
+            operator.until(made, then, seconds=180, whatever=verb == "abort")
         self.hardware(state).sticks = case.sticks
-        operator.api.set_node_provision_state(made, case.verb, **case.more)
+        ask(operator, made, case.verb)
         if case.sticks:
             until(lambda: self.hardware(state).caught, seconds=180, what=f"{state}: the machine is being switched")
-        operator.until(made, case.caught_in, seconds=180)
+        operator.until(made, case.caught_in, seconds=180, whatever=True)
 
     def look(self) -> None:
         """Write down what there is now."""
@@ -183,6 +219,9 @@ class Crash:
             seen.errors.append(now.last_error)
             seen.paths.append([each.path for each in published.get(seen.node.id, ())])
             seen.targets.append((boot["BootSourceOverrideEnabled"], boot.get("HttpBootUri")))
+            machine, images = (self.ironic.store.parent / name for name in ("machines", "images"))
+            seen.files.append([path.read_text() for path in machine.glob(f"*{seen.node.id}*")])
+            seen.folders.append((images / seen.node.id).exists())
 
     def leave(self, state: str, case: Case, operator: Operator) -> None:
         """Take the way out that Ironic has."""
@@ -190,7 +229,7 @@ class Crash:
         for verb, then in case.out:
             if operator.api.get_node(node).is_maintenance:
                 operator.api.unset_node_maintenance(node)
-            operator.api.set_node_provision_state(node, verb)
+            ask(operator, node, verb)
             operator.until(node, then, seconds=180, whatever=True)
 
     def deploy_again(self, state: str, case: Case, operator: Operator) -> None:
@@ -203,7 +242,8 @@ class Crash:
         """Whether what nobody needs is gone."""
         needed = {self.seen[state].node.id for state, case in CASES.items() if case.kept}
         told = [boot_of(self.emulator.url, self.system(state)) for state, case in CASES.items() if not case.kept]
-        return set(Store(self.ironic.store).published()) == needed and not any(boot.get("HttpBootUri") for boot in told)
+        stay = any(boot["BootSourceOverrideEnabled"] != "Disabled" or boot.get("HttpBootUri") for boot in told)
+        return set(Store(self.ironic.store).published()) == needed and not stay
 
 
 @contextmanager
@@ -228,6 +268,7 @@ def crash(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Crash]:
     options = {
         "DEFAULT": {"enabled_rescue_interfaces": "no-rescue,agent"},
         "httpboot": {"sweep_seconds": "1"},
+        "dhcp": {"dhcp_provider": "httpboot"},
         # The test keeps the machines waiting for longer than it would take on an idle host.
         "conductor": {"heartbeat_timeout": "60"},
     }
@@ -262,19 +303,32 @@ def test_what_is_waited_for_stays_published_and_what_was_cut_off_is_taken_back(c
         assert len(seen.paths[0]) == 1
         assert seen.paths[1] == seen.paths[0]
         assert seen.targets[1] == seen.targets[0]
+        assert len(seen.files[0]) == case.by_dhcp
+        assert (seen.files[1], seen.folders[1]) == (seen.files[0], True)
     else:
         assert (
             seen.errors[1]
             == f"The {case.caught_in} state can't be resumed by conductor conductor-1. Moving to fail state."
         )
-        assert len(seen.paths[0]) == (0 if state == "deleting" else 1)
+        assert len(seen.paths[0]) == (case.caught_in != "deleting")
+        assert len(seen.files[0]) == (case.by_dhcp and case.caught_in != "deleting")
         assert (seen.paths[1], seen.targets[1]) == ([], ("Disabled", None))
+        assert (seen.files[1], seen.folders[1]) == ([], False)
 
 
 @pytest.mark.parametrize("state", CASES)
 def test_a_node_gets_out_of_where_it_was_left_and_is_deployed_again(crash: Crash, state: str) -> None:
-    seen = crash.seen[state]
+    case, seen = CASES[state], crash.seen[state]
     assert (seen.states[2], seen.paths[2], seen.targets[2]) == ("available", [], ("Disabled", None))
+    assert (seen.files[2], seen.folders[2]) == ([], False)
     assert (seen.states[3], len(seen.paths[3])) == ("active", 1)
-    assert seen.targets[3] == ("Continuous", f"{conductor.URL4}{seen.paths[3][0]}")
-    assert crash.hardware(state).boots[-1].uri == f"{conductor.URL4}{seen.paths[3][0]}"
+    (path,) = seen.paths[3]
+    last = crash.hardware(state).boots[-1]
+    if case.by_dhcp:
+        assert seen.targets[3] == ("Continuous", None)
+        assert last.target is Target.UEFI_HTTP
+        (text,) = seen.files[3]
+        assert path in text
+    else:
+        assert seen.targets[3] == ("Continuous", f"{conductor.URL4}{path}")
+        assert last.uri == f"{conductor.URL4}{path}"

@@ -18,7 +18,12 @@ from kit.workbench import Bench, workbench
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     retry = {"boot_retry_timeout": "60", "boot_retry_check_interval": "2"}
-    more = {"httpboot": {"sweep_seconds": "2"}, "redfish": {"connection_attempts": "1"}, "pxe": retry}
+    more = {
+        "httpboot": {"sweep_seconds": "2"},
+        "redfish": {"connection_attempts": "1"},
+        "pxe": retry,
+        "dhcp": {"dhcp_provider": "httpboot"},
+    }
     with workbench(tmp_path_factory.mktemp("failures"), more) as made:
         yield made
 
@@ -94,7 +99,7 @@ def test_validate_says_what_is_wrong(bench: Bench, node: Node, change: dict[str,
         bench.operator.api.update_node(node, **plain)
 
 
-def test_a_bmc_that_is_down_is_named_and_the_override_is_taken_back_later(bench: Bench, node: Node) -> None:
+def test_a_bmc_that_is_down_is_named(bench: Bench, node: Node) -> None:
     dead = free_port()
     info = {**node.driver_info, "redfish_address": f"http://127.0.0.1:{dead}", "redfish_password": "x"}
     bench.operator.api.update_node(node, driver_info=info)
@@ -133,6 +138,45 @@ def test_a_store_that_takes_nothing_is_named(bench: Bench, node: Node) -> None:
     finally:
         store.unlink()
         moved.rename(store)
+
+
+def test_a_dhcp_provider_that_fails_is_named(bench: Bench, node: Node) -> None:
+    machines = bench.ironic.store.parent / "machines"
+    machines.write_text("a file where the folder would be")
+    bench.operator.api.update_node(node, boot_interface="httpboot")
+    try:
+        error = fails(bench, node)
+        assert f"[httpboot]machines {machines}" in error
+        assert "File exists" in error or "Not a directory" in error
+        until(lambda: bench.published() == {} and images_of(bench) == [], seconds=20, what="nothing is left")
+        assert boot_of(bench.bmc, "alpha")["BootSourceOverrideEnabled"] == "Disabled"
+    finally:
+        machines.unlink()
+        bench.operator.provision(node, "deleted", "available")
+        bench.operator.api.update_node(node, boot_interface="redfish-http-url")
+
+
+@pytest.mark.firmware
+def test_an_override_is_taken_back_from_a_bmc_that_was_down_when_its_node_was_deleted(bench: Bench, node: Node) -> None:
+    before = {**node.driver_info, "redfish_password": "correct horse"}
+    bench.operator.deploy(node, bench.kernel, bench.ramdisk)
+    told = boot_of(bench.bmc, "alpha")
+    (path,) = bench.published()[node.id]
+    assert told["HttpBootUri"].endswith(path)
+    bench.operator.api.update_node(
+        node, driver_info={**before, "redfish_address": f"http://127.0.0.1:{free_port()}", "redfish_password": "x"}
+    )
+    bench.operator.api.set_node_provision_state(node, "deleted")
+    failed = bench.operator.until(node, "error", seconds=90, whatever=True)
+    assert "127.0.0.1" in failed.last_error
+    until(lambda: bench.status(path) == "404", seconds=20, what="the URL is withdrawn, whatever its BMC says")
+    bench.operator.api.update_node(node, driver_info=before)
+
+    def cleared() -> bool:
+        left = boot_of(bench.bmc, "alpha")
+        return (left["BootSourceOverrideEnabled"], left.get("HttpBootUri")) == ("Disabled", None)
+
+    until(cleared, seconds=60, what="the BMC, which is back, has forgotten the URL")
 
 
 def test_what_is_left_of_a_node_that_nobody_knows_is_swept(bench: Bench) -> None:

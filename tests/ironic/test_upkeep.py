@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ironic.common import exception, states
+from ironic.conductor import utils as manager_utils
 from ironic.conductor.base_manager import BaseConductorManager
 from ironic.conductor.task_manager import TaskManager
 from ironic.conf import CONF
@@ -19,8 +21,9 @@ from oslo_utils import uuidutils
 from ironic_httpboot.blob import Blob, literal
 from ironic_httpboot.emulator.serve import Emulator
 from ironic_httpboot.http.store import Store
-from ironic_httpboot.plugin import bmc, conf, upkeep
-from kit.conductor import SYSTEM, at_work
+from ironic_httpboot.plugin import bmc, conf, shelf, upkeep
+from kit.conductor import SYSTEM, at_work, use_store
+from kit.hardware import Relay
 from kit.ironic import boot_of, free_port
 
 
@@ -33,8 +36,8 @@ def manager_of(node: Node) -> BaseConductorManager:
     return manager
 
 
-def publish(folder: Path, machine: str) -> None:
-    Store(folder / "store").publish(Blob.of(literal(b"x")), name="boot.iso", machine=machine)
+def publish(folder: Path, machine: str, *, expires_at: float | None = None) -> None:
+    Store(folder / "store").publish(Blob.of(literal(b"x")), name="boot.iso", machine=machine, expires_at=expires_at)
 
 
 def test_what_is_no_nodes_stays_and_what_a_node_left_goes(node: Node, folder: Path) -> None:
@@ -145,15 +148,64 @@ def test_a_silent_node_is_booted_again_unless_somebody_works_on_it(
 ) -> None:
     seen = []
 
-    def ask(task: TaskManager) -> bool:
+    def find(task: TaskManager) -> None:
         seen.append(task.node.uuid)
         raise exception.RedfishError("its BMC says no")
 
     with at_work(node, **{"provision_state": states.CLEANWAIT, **fields}) as task:
-        upkeep.boot_again(task, ask)
+        upkeep.boot_again(task, find)
     assert seen == ([node.uuid] if asked else [])
     with at_work(node, maintenance=False):
         pass
+
+
+@pytest.mark.parametrize("interface", ["redfish-http-url", "httpboot"])
+def test_a_silent_node_is_booted_by_the_same_url_again(
+    node: Node, impatient: None, emulator: Emulator, interface: str
+) -> None:
+    hardware = emulator.hardware(SYSTEM)
+    assert isinstance(hardware, Relay)
+    with at_work(node, states.CLEANING, boot_interface=interface) as task:
+        manager_utils.node_power_action(task, states.POWER_OFF)
+        task.driver.boot.prepare_ramdisk(task, {})
+        manager_utils.node_power_action(task, states.POWER_ON)
+        silent(task)
+        task.node.provision_state = states.CLEANWAIT
+        upkeep.boot_again(task, task.driver.boot._ask_again)
+    first, second = hardware.boots[-2:]
+    assert (second.target, second.uri) == (first.target, first.uri)
+
+
+@pytest.mark.parametrize("gone", ["expired", "another conductor's"])
+def test_a_silent_node_whose_url_is_served_no_more_is_left_switched_on(
+    node: Node, folder: Path, impatient: None, emulator: Emulator, gone: str
+) -> None:
+    """Its agent may yet call, and a machine that was switched off would not be switched on again."""
+    hardware = emulator.hardware(SYSTEM)
+    assert isinstance(hardware, Relay)
+    with at_work(node, states.CLEANING) as task:
+        try:
+            task.driver.boot.prepare_ramdisk(task, {})
+            manager_utils.node_power_action(task, states.POWER_ON)
+            silent(task)
+            task.node.provision_state = states.CLEANWAIT
+            if gone == "expired":
+                shelf.withdraw(node.uuid)
+                publish(folder, node.uuid, expires_at=time.time() - 1)
+            else:
+                use_store(folder / "another")
+            boots = len(hardware.boots)
+            upkeep.boot_again(task, task.driver.boot._ask_again)
+        finally:
+            use_store(folder / "store")
+        assert task.driver.power.get_power_state(task) == states.POWER_ON
+        assert len(hardware.boots) == boots
+
+
+def silent(task: TaskManager) -> None:
+    """Have a node's power be as it is for hours."""
+    task.node.set_driver_internal_info("last_power_state_change", "2000-01-01T00:00:00.000000")
+    task.node.save()
 
 
 def test_an_override_is_taken_back_although_the_store_cannot_be_read(node: Node, emulator: Emulator) -> None:

@@ -9,7 +9,6 @@ import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import assert_never
 
 from ironic_httpboot.blob import Blob, Content, SourceFile, examine, literal, whole
 from ironic_httpboot.errors import BadRecipe, HostError
@@ -26,6 +25,21 @@ _DISK_INFO = b"httpboot\n"
 """Debian's signed GRUB for media takes the device that has /.disk/info as its root (gcdx64, 2.06-13+deb12u1)."""
 
 _COPY_BLOCK_BYTES = 1 << 20
+_LOADERS = {
+    Chain.SHIM_GRUB: (Loader.SHIM, Loader.SIGNED_GRUB),
+    Chain.GRUB: (Loader.GRUB,),
+    Chain.UKI: (Loader.EFI_STUB,),
+}
+"""What firmware starts, and what that starts."""
+
+
+def check_loaders(chain: Chain, arch: Arch, roots: Sequence[Path] | None = None) -> None:
+    """See that this host has what a chain is made of, for an architecture. roots: as in `compose`.
+
+    Raises HostError, naming the package; BadRecipe.
+    """
+    for each in _LOADERS[chain]:
+        loaders.find(each, arch, roots)
 
 
 def compose(recipe: BootRecipe, roots: Sequence[Path] | None = None) -> Blob:
@@ -75,20 +89,9 @@ def _unified(recipe: BootRecipe, kernel: SourceFile, initrds: list[Content], roo
 
 def _grub_programs(recipe: BootRecipe, roots: Sequence[Path] | None) -> dict[str, Content]:
     """The programs on the EFI partition, by path."""
-    match recipe.chain:
-        case Chain.SHIM_GRUB:
-            return {
-                recipe.arch.removable_path: whole(loaders.find(Loader.SHIM, recipe.arch, roots)),
-                f"EFI/BOOT/GRUB{recipe.arch.efi_suffix.upper()}.EFI": whole(
-                    loaders.find(Loader.SIGNED_GRUB, recipe.arch, roots)
-                ),
-            }
-        case Chain.GRUB:
-            return {recipe.arch.removable_path: whole(loaders.find(Loader.GRUB, recipe.arch, roots))}
-        case Chain.UKI:
-            raise AssertionError("a unified kernel image needs no GRUB")
-        case _:
-            assert_never(recipe.chain)
+    paths = (recipe.arch.removable_path, f"EFI/BOOT/GRUB{recipe.arch.efi_suffix.upper()}.EFI")
+    programs = [whole(loaders.find(each, recipe.arch, roots)) for each in _LOADERS[recipe.chain]]
+    return dict(zip(paths, programs, strict=False))
 
 
 def _iso(recipe: BootRecipe, *, partition: Content, files: dict[str, Content]) -> Content:

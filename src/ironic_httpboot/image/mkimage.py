@@ -40,15 +40,22 @@ def network_grub(arch: Arch, cache: Path, roots: tuple[Path, ...] | None = None)
     cache: a folder, made if missing, where it is kept under a name made of all that it was made of. roots: where the
     program and the modules are looked for, as by `config.find_part`. Raises HostError.
     """
+    form, _ = _FORMATS[arch]
+    program, modules = find_parts(arch, roots)
+    target = cache / f"grub-http-{arch.efi_suffix}-{_fingerprint(program, modules, form)}.efi"
+    if not target.exists():
+        _make(program, modules, form, target)
+    return _opened(examine(target))
+
+
+def find_parts(arch: Arch, roots: tuple[Path, ...] | None = None) -> tuple[Path, Path]:
+    """The program, and the folder of the modules. Raises HostError, naming the package."""
     form, package = _FORMATS[arch]
     program = config.find_part("usr/bin/grub-mkimage", package="grub-common", what="grub-mkimage", roots=roots)
     listing = config.find_part(
         f"usr/lib/grub/{form}/moddep.lst", package=package, what=f"GRUB's modules for {arch.value}", roots=roots
     )
-    target = cache / f"grub-http-{arch.efi_suffix}-{_fingerprint(program, listing.parent, form)}.efi"
-    if not target.exists():
-        _make(program, listing.parent, form, target)
-    return _opened(examine(target))
+    return program, listing.parent
 
 
 def _fingerprint(program: Path, modules: Path, form: str) -> str:

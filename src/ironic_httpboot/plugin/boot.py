@@ -5,7 +5,7 @@ Knows when Ironic boots what, and every way out. Refuses to know images, stores 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from ironic.common import boot_devices, exception, states
 from ironic.conductor import periodics
@@ -20,8 +20,9 @@ from ironic.drivers.modules.redfish import utils as redfish_utils
 from ironic.objects.node import Node
 from oslo_log import log
 
+from ironic_httpboot.config import Payload
 from ironic_httpboot.plugin import address, bmc, payload, shelf, upkeep
-from ironic_httpboot.plugin.translate import arch_of, ironic_errors
+from ironic_httpboot.plugin.translate import arch_of, ironic_errors, persistence_of
 
 LOG = log.getLogger(__name__)
 
@@ -49,13 +50,12 @@ class RedfishHTTPBoot(base.BootInterface):
     def validate_rescue(self, task: TaskManager) -> None:
         """See that a rescue ramdisk can be booted. Raises IronicException."""
         self._validate_node(task)
-        check_rescue(task)
+        check_ramdisk(task, "rescue")
 
     def validate_inspection(self, task: TaskManager) -> None:
         """See that an inspection ramdisk can be booted. Raises IronicException."""
         self._validate_node(task)
-        with ironic_errors():
-            payload.check(task, payload.wanted_ramdisk(task, {}))
+        check_ramdisk(task)
 
     def prepare_ramdisk(self, task: TaskManager, ramdisk_params: dict[str, str]) -> None:
         """Have the node boot its agent ramdisk once. Raises IronicException."""
@@ -114,13 +114,18 @@ class RedfishHTTPBoot(base.BootInterface):
     def _retry_boot(self, task: TaskManager, manager: BaseConductorManager, context: object) -> None:
         upkeep.boot_again(task, self._ask_again)
 
-    def _ask_again(self, task: TaskManager) -> bool:
+    def _ask_again(self, task: TaskManager) -> Callable[[], None] | None:
         """A node's override was spent by a boot that led nowhere."""
         with ironic_errors():
             url = upkeep.url_again(task)
-            if url is not None:
+        if url is None:
+            return None
+
+        def ask() -> None:
+            with ironic_errors():
                 bmc.ask(task, url, persistent=False)
-        return url is not None
+
+        return ask
 
     @periodics.periodic(spacing=CONF.httpboot.sweep_seconds)
     def _sweep(self, manager: BaseConductorManager, context: object) -> None:
@@ -158,6 +163,7 @@ def check_node(node: Node) -> None:
     deploy_utils.validate_capabilities(node)
     with ironic_errors():
         arch_of(node)
+        persistence_of(node, asked=False)
     if deploy_utils.get_boot_option(node) == "kickstart":
         raise exception.InvalidParameterValue(
             f"Node {node.uuid}: {node.get_interface('boot')} boots no kickstart "
@@ -171,21 +177,26 @@ def check_node(node: Node) -> None:
         )
 
 
-def check_images(task: TaskManager) -> None:
-    """See all that can be known of what a node is to boot. Raises IronicException."""
+def check_images(task: TaskManager, kind: Payload = Payload.IMAGE) -> list[payload.Wanted]:
+    """See all that can be known of what a node is to boot, and return it. Raises IronicException."""
     node = task.node
+    wanted = []
     with ironic_errors():
         if deploy_utils.needs_agent_ramdisk(node, mode=deploy_utils.rescue_or_deploy_mode(node)):
-            payload.check(task, payload.wanted_ramdisk(task, {}))
+            wanted.append(payload.wanted_ramdisk(task, {}))
         if deploy_utils.is_ramdisk_deploy(node):
-            payload.check(task, payload.wanted_instance(task, fetch=False))
+            wanted.append(payload.wanted_instance(task, fetch=False))
+        for each in wanted:
+            payload.check(task, each, kind)
+    return wanted
 
 
-def check_rescue(task: TaskManager) -> None:
-    """Raise MissingParameterValue where a node has no rescue ramdisk."""
-    found = driver_utils.get_agent_kernel_ramdisk(task.node, "rescue")
-    if not driver_utils.get_agent_iso(task.node, mode="rescue"):
-        deploy_utils.check_for_missing_params(found, f"Node {task.node.uuid} cannot boot a rescue ramdisk")
+def check_ramdisk(task: TaskManager, mode: str | None = None, kind: Payload = Payload.IMAGE) -> payload.Wanted:
+    """See that an agent's ramdisk can be booted, and return it. mode: as for wanted_ramdisk. Raises IronicException."""
+    with ironic_errors():
+        wanted = payload.wanted_ramdisk(task, {}, mode)
+        payload.check(task, wanted, kind)
+        return wanted
 
 
 def agent_params(task: TaskManager, given: Mapping[str, str]) -> dict[str, str]:

@@ -88,7 +88,8 @@ OPTIONS = [
         default=86400,
         min=60,
         help="After this time the URL of an agent's ramdisk answers 404 in any case. It is withdrawn earlier, once it "
-        "is of no more use. The URL of a ramdisk instance lives as long as the instance.",
+        "is of no more use. The URL of a ramdisk instance is withdrawn when it is deleted, rescued or serviced; it has "
+        "a new one after a rescue or a service.",
     ),
     cfg.StrOpt(
         "machines",
@@ -110,8 +111,9 @@ DRIVER_GROUP = "redfish-httpboot"
 DRIVER_OPTIONS = [
     cfg.StrOpt(
         "verify_ca",
-        help="Certificate authorities that BMCs are verified with: a file or a folder. A node can have its own: "
-        'driver_info["redfish_verify_ca"].',
+        default="$redfish.verify_ca",
+        help="Certificate authorities that BMCs are verified with: a file or a folder. Those of [redfish], unless "
+        'given. A node can have its own: driver_info["redfish_verify_ca"].',
     ),
 ]
 """Ironic looks for verify_ca in a group that is named as the node's hardware type, and fails where there is no such

@@ -88,8 +88,8 @@ SCRIPT = "ipxe-script,"
 """Before an option's number, for our own provider: what the iPXE that asks again is told."""
 
 
-def check(length: int, provider: str) -> None:
-    """Raise BadUrl where a URL is too long for a provider."""
+def check(length: int, provider: str, what: str = "boot URL") -> None:
+    """Raise BadUrl where a URL is too long for a provider. what: how it is called."""
     longest = LONGEST.get(provider, _OTHERS_LONGEST)
     if length > longest:
-        raise BadUrl(f"boot URL: {length} bytes, more than the {longest} that the DHCP provider {provider} takes")
+        raise BadUrl(f"{what}: {length} bytes, more than the {longest} that the DHCP provider {provider} takes")

@@ -6,6 +6,9 @@ and how a DHCP provider does its work.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+from functools import partial
+
 from ironic.common import boot_devices, exception, network, states
 from ironic.common.dhcp_factory import DHCPFactory
 from ironic.conductor import periodics
@@ -51,19 +54,18 @@ class HTTPBoot(pxe_base.PXEBaseMixin, base.BootInterface):
     def validate(self, task: TaskManager) -> None:
         """See all that can be known before anything is touched. Raises IronicException."""
         self._validate_node(task)
-        boot.check_images(task)
+        _check_told(task, boot.check_images(task, self._payload(task)))
 
     def validate_rescue(self, task: TaskManager) -> None:
         """See that a rescue ramdisk can be booted. Raises IronicException."""
         self._validate_node(task)
-        boot.check_rescue(task)
+        _check_told(task, [boot.check_ramdisk(task, "rescue", self._payload(task))])
 
     def validate_inspection(self, task: TaskManager) -> None:
         """See that an inspection ramdisk can be booted. Raises UnsupportedDriverExtension: it is then unmanaged."""
         try:
             self._validate_node(task)
-            with ironic_errors():
-                payload.check(task, payload.wanted_ramdisk(task, {}))
+            _check_told(task, [boot.check_ramdisk(task, kind=self._payload(task))])
         except exception.MissingParameterValue as error:
             raise exception.UnsupportedDriverExtension(
                 f"Insufficient information for managed inspection: {error}"
@@ -142,7 +144,6 @@ class HTTPBoot(pxe_base.PXEBaseMixin, base.BootInterface):
                 f"Node {task.node.uuid} has no port with pxe_enabled: DHCP knows it by the MAC address of one"
             )
         with ironic_errors():
-            payload.check_loader(task, self._payload(task))
             in_pieces = self._payload(task) in (Payload.GRUB, Payload.IPXE)
             name = _LONGEST_LOADER if in_pieces else shelf.name_of(ImageKind.ISO)
             for version in shelf.families():
@@ -175,9 +176,17 @@ class HTTPBoot(pxe_base.PXEBaseMixin, base.BootInterface):
         """Called by the mixin's own periodic task."""
         upkeep.boot_again(task, self._ask_again)
 
-    def _ask_again(self, task: TaskManager) -> bool:
-        self._node_set_boot_device_for_network_boot(task)
-        return True
+    def _ask_again(self, task: TaskManager) -> Callable[[], None]:
+        return partial(self._node_set_boot_device_for_network_boot, task)
+
+
+def _check_told(task: TaskManager, every: Iterable[payload.Wanted]) -> None:
+    """See that DHCP can tell an operator's own URL. Raises InvalidParameterValue, naming the field it stands in."""
+    with ironic_errors():
+        for wanted in every:
+            if url := payload.passed(task, wanted):
+                dhcp_options.check(len(url.text), CONF.dhcp.dhcp_provider, wanted.field)
+                payload.families_of(url, wanted)
 
 
 def _keeps(provider: BaseDHCP) -> bool:

@@ -20,14 +20,17 @@ _NODE_FIELDS = {
     "`driver_info/httpboot_payload`": "as `payload`",
     "`driver_info/httpboot_iso`": "as `boot_iso`",
     "`driver_info/bootloader`": "an image of an EFI system partition that takes the place of ours in the ISO, or with "
-    "iPXE the loader itself; `bootloader` and `bootloader_by_arch` of `[conductor]` count as well",
+    "iPXE the loader itself; the chain or payload `uki` and the payload `grub` take no other. "
+    "`bootloader` and `bootloader_by_arch` of `[conductor]` count as well",
     "`driver_info/deploy_kernel`, `deploy_ramdisk`, `deploy_iso`, and the same with `rescue_`": "as with Ironic's own "
     "boot interfaces; `[conductor]` has the same, also by architecture",
+    "`driver_info/force_persistent_boot_device`": "how long a boot device is to last: `Default` once for an agent and "
+    "for good for an instance, `Always` for good, `Never` once, also for a ramdisk instance",
     "`kernel_append_params` in `driver_info` or `instance_info`": "kernel parameters; `%default%` stands for those of "
     "`[httpboot]`",
     "`instance_info/kernel`, `ramdisk`, or `boot_iso`, or `image_source`": "what a ramdisk instance boots",
     "`instance_info/ramdisk_kernel_arguments`": "more kernel parameters for a ramdisk instance",
-    "`properties/cpu_arch`": "`x86_64` or `aarch64`",
+    "`properties/cpu_arch`": "`x86_64` or `aarch64`; `x86_64` where it is not given",
     "`properties/capabilities`": "`boot_mode:uefi`: HTTP boot is a matter of UEFI",
 }
 

@@ -5,10 +5,11 @@ Knows a node's images, parameters and config drive. Refuses to know how its firm
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ironic.common import exception, states
@@ -23,10 +24,10 @@ from oslo_log import log
 from ironic_httpboot import config
 from ironic_httpboot.blob import Blob, examine, whole
 from ironic_httpboot.config import Payload
-from ironic_httpboot.errors import HostError, InputError
+from ironic_httpboot.errors import BadUrl, HostError, InputError
 from ironic_httpboot.http.store import Publication
-from ironic_httpboot.image import loaders, netboot
-from ironic_httpboot.image.compose import compose
+from ironic_httpboot.image import loaders, mkimage, netboot
+from ironic_httpboot.image.compose import check_loaders, compose
 from ironic_httpboot.model import AppendedFile, BootRecipe, BootUrl, Chain, Container, ImageKind
 from ironic_httpboot.plugin import configdrive, images, shelf, translate
 
@@ -42,12 +43,13 @@ _NETWORK_DATA = "mnt/config/openstack/latest/network_data.json"
 class Wanted:
     """What is to be booted, before it is fetched. references: kernel and ramdisk, or iso → Ironic's image reference.
 
-    seconds: how long it stays published, or None until it is withdrawn.
+    seconds: how long it stays published, or None until it is withdrawn. field: of the node, where the ISO stands.
     """
 
     references: Mapping[str, str]
-    cmdline: str = field(default="", repr=False)
-    appended: tuple[AppendedFile, ...] = field(default=(), repr=False)
+    field: str = ""
+    cmdline: str = dataclasses.field(default="", repr=False)
+    appended: tuple[AppendedFile, ...] = dataclasses.field(default=(), repr=False)
     seconds: int | None = None
 
     @property
@@ -70,13 +72,13 @@ def agent_iso(node: Node) -> str | None:
     return found
 
 
-def wanted_ramdisk(task: TaskManager, params: Mapping[str, str | None]) -> Wanted:
-    """An agent ramdisk, for whatever it is booted now. Raises IronicException, InputError."""
+def wanted_ramdisk(task: TaskManager, params: Mapping[str, str | None], mode: str | None = None) -> Wanted:
+    """An agent ramdisk. mode: deploy or rescue, or what it is booted for now. Raises IronicException, InputError."""
     node = task.node
     seconds = CONF.httpboot.ramdisk_url_seconds
-    mode = deploy_utils.rescue_or_deploy_mode(node)
-    if iso := agent_iso(node):
-        return Wanted(references={"iso": iso}, seconds=seconds)
+    mode = mode or deploy_utils.rescue_or_deploy_mode(node)
+    if iso := driver_utils.get_agent_iso(node, mode=mode):
+        return Wanted(references={"iso": iso}, field=f"driver_info/{mode}_iso", seconds=seconds)
     found = driver_utils.get_agent_kernel_ramdisk(node, mode)
     deploy_utils.check_for_missing_params(found, f"Node {node.uuid} cannot boot a {mode} ramdisk")
     references = {part: found[f"{mode}_{part}"] for part in ("kernel", "ramdisk")}
@@ -94,7 +96,7 @@ def wanted_instance(task: TaskManager, *, fetch: bool = True) -> Wanted:
     if given.get("boot_iso"):
         if node.instance_info.get("configdrive"):
             LOG.warning("Node %s boots an ISO: its config drive cannot be put into it and is left out", node.uuid)
-        return Wanted(references={"iso": given["boot_iso"]})
+        return Wanted(references={"iso": given["boot_iso"]}, field="instance_info/boot_iso")
     if given.get("kernel") and given.get("ramdisk"):
         references = {part: given[part] for part in ("kernel", "ramdisk")}
     else:
@@ -109,35 +111,68 @@ def wanted_instance(task: TaskManager, *, fetch: bool = True) -> Wanted:
     )
 
 
-def check(task: TaskManager, wanted: Wanted) -> None:
+def check(task: TaskManager, wanted: Wanted, payload: Payload) -> None:
     """See all that can be known before anything is fetched. Raises IronicException, HttpBootError."""
     for name, href in {**wanted.references, **_own_loader(task, wanted)}.items():
-        images.check(task, name, href)
+        images.check(task, wanted.field if name == "iso" else name, href)
     translate.chain_of(task.node)
-    if wanted.iso and passes_through(task.node):
-        BootUrl.parse(wanted.iso)
-    else:
+    if not wanted.iso:
+        _check_loader(task, payload)
+    if passed(task, wanted) is None:
         shelf.example_url(shelf.name_of(ImageKind.ISO))
 
 
-def check_loader(task: TaskManager, payload: Payload) -> None:
-    """See that there is an iPXE for a node, where it is to boot one. Raises IronicException, InputError."""
-    if payload is not Payload.IPXE or driver_utils.get_field(task.node, "bootloader", use_conf=True):
-        return
+def passed(task: TaskManager, wanted: Wanted) -> BootUrl | None:
+    """The operator's own URL, where that is what a machine is given. Raises BadUrl, naming the field; InputError."""
+    if not wanted.iso or not passes_through(task.node):
+        return None
     try:
-        loaders.find(loaders.Loader.IPXE, translate.arch_of(task.node))
+        return BootUrl.parse(wanted.iso)
+    except BadUrl as error:
+        hint = error.hint or 'a URL that the machine itself can fetch, or driver_info/httpboot_iso "serve"'
+        raise BadUrl(f"{wanted.field}: {error.message.removeprefix('boot URL: ')}", hint=hint) from None
+
+
+def families_of(url: BootUrl, wanted: Wanted) -> list[int]:
+    """The IP versions over which a machine is told an operator's own URL: that of its address. Raises BadUrl."""
+    served = shelf.families()
+    if url.address is None:
+        return served
+    version = url.address.version
+    if version not in served:
+        missing = "url6" if version == 6 else "url"
+        raise BadUrl(
+            f"{wanted.field}: is at an IPv{version} address, and machines here ask over IPv{served[0]} alone",
+            hint=f"set [httpboot]{missing} where they ask over both, or give a URL with a name or the other address",
+        )
+    return [version]
+
+
+def _check_loader(task: TaskManager, payload: Payload) -> None:
+    """See that this host has what stands before a node's kernel, where the operator gives none of it."""
+    node = task.node
+    arch = translate.arch_of(node)
+    chain = Chain.UKI if payload is Payload.UKI else translate.chain_of(node)
+    own = driver_utils.get_field(node, "bootloader", use_conf=True)
+    try:
+        if payload is Payload.GRUB:
+            mkimage.find_parts(arch)
+        elif payload is Payload.IPXE:
+            if not own:
+                loaders.find(loaders.Loader.IPXE, arch)
+        elif not own or chain is Chain.UKI:
+            check_loaders(chain, arch)
     except HostError as error:
+        hint = f"{error.hint} on this conductor, " if error.hint else ""
         raise exception.InvalidParameterValue(
-            f"Node {task.node.uuid}: {error.message} (hint: take another payload, or your own iPXE as bootloader)"
+            f"Node {node.uuid}: {error.message} (hint: {hint}take another payload or chain, or your own bootloader)"
         ) from error
 
 
 def url_for(task: TaskManager, wanted: Wanted) -> BootUrl:
     """The URL that a node boots from: what it had before is withdrawn. Raises IronicException, HttpBootError."""
     shelf.withdraw(task.node.uuid)
-    if wanted.iso and passes_through(task.node):
-        return BootUrl.parse(wanted.iso)
-    return shelf.url_of(publish(task, wanted))
+    return passed(task, wanted) or shelf.url_of(publish(task, wanted))
 
 
 def publish(task: TaskManager, wanted: Wanted) -> Publication:
@@ -154,8 +189,8 @@ def offers_for(task: TaskManager, wanted: Wanted, payload: Payload) -> dict[int,
     """
     uuid = task.node.uuid
     shelf.withdraw(uuid)
-    if wanted.iso and passes_through(task.node):
-        return {version: Offer(url=BootUrl.parse(wanted.iso)) for version in shelf.families()}
+    if own := passed(task, wanted):
+        return {version: Offer(url=own) for version in families_of(own, wanted)}
     with _all_or_nothing(task):
         files = _fetch(task, wanted)
         if wanted.iso or payload in (Payload.IMAGE, Payload.UKI):

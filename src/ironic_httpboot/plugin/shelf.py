@@ -37,6 +37,11 @@ def publish(uuid: str, blob: Blob, name: str, *, seconds: int | None) -> Publica
     return store().publish(blob, name=name, machine=uuid, expires_at=expires_at)
 
 
+def served(uuid: str) -> list[Publication]:
+    """What is published for a node and has not expired. Raises HostError."""
+    return [each for each in store().published().get(uuid, ()) if store().find((each.token, each.name)) is not None]
+
+
 def name_of(kind: ImageKind) -> str:
     """What a published image is called: short, since some BMCs take no long URLs."""
     return f"{_NAME}{kind.suffix}"

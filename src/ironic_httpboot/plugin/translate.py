@@ -13,6 +13,7 @@ from ironic.common import exception
 from ironic.conf import CONF
 from ironic.drivers import utils as driver_utils
 from ironic.objects.node import Node
+from oslo_utils import strutils
 
 from ironic_httpboot.config import Payload
 from ironic_httpboot.errors import BmcError, BmcUnreachable, HttpBootError, InputError
@@ -74,6 +75,26 @@ def _choice(node: Node, name: str, kind: type[_Choice], default: str) -> _Choice
         raise InputError(
             f"node {node.uuid}: driver_info/{name} is {named!r}",
             hint=f"it is one of {', '.join(each.value for each in kind)}",
+        ) from None
+
+
+def persistence_of(node: Node, *, asked: bool) -> bool:
+    """Whether a boot device is to last, where it is asked for once or for good. Raises InputError.
+
+    The node's own word goes before what is asked, as with each device that Ironic sets itself (conductor/utils.py:
+    node_set_boot_device). There what is no such word counts as Default.
+    """
+    named = node.driver_info.get("force_persistent_boot_device")
+    if named in (None, "Default"):
+        return asked
+    if named in ("Always", "Never"):
+        return bool(named == "Always")
+    try:
+        return strutils.bool_from_string(named, strict=True) or asked
+    except ValueError:
+        raise InputError(
+            f"node {node.uuid}: driver_info/force_persistent_boot_device is {named!r}",
+            hint="it is Default, Always or Never",
         ) from None
 
 

@@ -38,6 +38,7 @@ AT_REST = frozenset(
         states.INSPECTFAIL,
         states.RESCUEFAIL,
         states.SERVICEFAIL,
+        states.UNRESCUEFAIL,
     }
 )
 """States in which no node needs an image of ours."""
@@ -64,10 +65,10 @@ def is_silent(node: Node) -> bool:
     return not any(manager_utils.value_within_timeout(info.get(name), limit) for name in named)
 
 
-def boot_again(task: TaskManager, ask: Callable[[TaskManager], bool]) -> None:
-    """Boot the ramdisk of a silent node once more. ask: has it boot the same again; whether there was anything to boot.
+def boot_again(task: TaskManager, find: Callable[[TaskManager], Callable[[], None] | None]) -> None:
+    """Boot the ramdisk of a silent node once more. find: what has it boot the same again, if that is there still.
 
-    A failure is this node's alone: others are looked at after it.
+    Where it is not, the machine is left as it is. A failure is this node's alone: others are looked at after it.
     """
     if not is_silent(task.node):
         return
@@ -75,22 +76,30 @@ def boot_again(task: TaskManager, ask: Callable[[TaskManager], bool]) -> None:
     node = task.node
     if node.maintenance or node.provision_state not in RETRIED or not is_silent(node):
         return
-    LOG.info("Node %s has not called within %d s: it is booted again", node.uuid, CONF.pxe.boot_retry_timeout)
+    said = f"Node {node.uuid} has not called within {CONF.pxe.boot_retry_timeout} s"
     try:
+        ask = find(task)
+        if ask is None:
+            LOG.info("%s: it is left as it is, since nothing that it could boot is served from here any more", said)
+            return
+        LOG.info("%s: it is booted again", said)
         if not node.disable_power_off:
             manager_utils.node_power_action(task, states.POWER_OFF)
-        if ask(task):
-            manager_utils.node_power_action(task, states.REBOOT if node.disable_power_off else states.POWER_ON)
+        ask()
+        manager_utils.node_power_action(task, states.REBOOT if node.disable_power_off else states.POWER_ON)
     except exception.IronicException as error:
         LOG.warning("Node %s could not be booted again: %s", node.uuid, error)
 
 
 def url_again(task: TaskManager) -> BootUrl | None:
-    """The URL that a node was told, None where it is none any more."""
+    """The URL that a node's BMC was told, None where it is none any more.
+
+    What is published for a BMC is one image, with a URL of whichever family payload.url_for takes.
+    """
     node = task.node
-    published = shelf.store().published().get(node.uuid)
-    if published:
-        return shelf.url_of(published[0])
+    served = shelf.served(node.uuid)
+    if served:
+        return shelf.url_of(served[0])
     iso = payload.agent_iso(node)
     return BootUrl.parse(iso) if iso and payload.passes_through(node) else None
 
