@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -173,21 +173,34 @@ def test_dhcp_options_of_ironics_own_stay_and_ours_go_with_the_ramdisk(node: Nod
     assert left == {"http": True, "httpboot": False}
 
 
-def test_a_ramdisk_instance_boots_through_the_loader_of_driver_info_with_ours_alone(node: Node, folder: Path) -> None:
+@pytest.mark.parametrize("where", ["driver_info", "bootloader", "bootloader_by_arch"])
+def test_a_ramdisk_instance_boots_through_the_loader_that_is_configured_with_ours_alone(
+    node: Node, folder: Path, where: str
+) -> None:
+    loader = f"file://{folder}/esp.img"
     given = {part: f"file://{folder}/{name}" for part, name in FILES}
-    as_ramdisk = {"instance_info": given, "deploy_interface": "ramdisk"}
-    with (
-        booted_as(node, folder, "redfish-https", states.DEPLOYING, **as_ramdisk) as task,
-        pytest.raises(exception.ImageCreationFailed, match="Neither deploy ISO nor ESP image configured"),
-    ):
-        task.driver.boot.prepare_instance(task)
-    info = {**node.driver_info, "bootloader": f"file://{folder}/esp.img"}
-    with at_work(node, states.DEPLOYING, **as_ramdisk, driver_info=info) as task:
-        task.driver.boot.prepare_instance(task)
-        (ours,) = Store(folder / "store").published()[node.uuid]
-        found = Store(folder / "store").find((ours.token, ours.name))
-        assert found is not None
-        assert "bootloader" in {file.path.name for file in found.blob.files()}
+    as_ramdisk: dict[str, Any] = {"instance_info": given, "deploy_interface": "ramdisk"}
+    options: dict[str, Any] = {"bootloader": loader, "bootloader_by_arch": {"x86_64": loader}}
+    with ExitStack() as stack:
+        if where == "driver_info":
+            info = {**node.driver_info, "bootloader": loader}
+        else:
+            info = node.driver_info
+            CONF.set_override(where, options[where], group="conductor")
+            stack.callback(CONF.clear_override, where, group="conductor")
+        with (
+            booted_as(node, folder, "redfish-https", states.DEPLOYING, **as_ramdisk) as task,
+            pytest.raises(exception.ImageCreationFailed, match="Neither deploy ISO nor ESP image configured"),
+        ):
+            task.driver.boot.prepare_instance(task)
+        properties = {**node.properties, "cpu_arch": "x86_64"}
+        changed = {**as_ramdisk, "driver_info": info, "properties": properties}
+        with at_work(node, states.DEPLOYING, **changed) as task:
+            task.driver.boot.prepare_instance(task)
+            (ours,) = Store(folder / "store").published()[node.uuid]
+            found = Store(folder / "store").find((ours.token, ours.name))
+            assert found is not None
+            assert "bootloader" in {file.path.name for file in found.blob.files()}
 
 
 def test_where_management_cannot_ask_for_http_boot_it_is_said_what_the_machine_needs(

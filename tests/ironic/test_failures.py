@@ -11,6 +11,7 @@ from openstack.baremetal.v1.node import Node
 
 from ironic_httpboot.blob import Blob, literal
 from ironic_httpboot.http.store import Store
+from kit.disk import full_disk
 from kit.ironic import boot_of, free_port, until
 from kit.workbench import Bench, workbench
 
@@ -138,6 +139,17 @@ def test_a_store_that_takes_nothing_is_named(bench: Bench, node: Node) -> None:
     finally:
         store.unlink()
         moved.rename(store)
+
+
+def test_a_full_disk_is_named_and_nothing_is_left(bench: Bench, node: Node) -> None:
+    with full_disk(bench.ironic.store) as store:
+        assert f"store {store}: manifest written → No space left on device" in fails(bench, node)
+        assert [path.name for path in store.iterdir()] == ["taken"]
+    assert images_of(bench) == [] or images_of(bench) == [node.id]
+    assert boot_of(bench.bmc, "alpha")["BootSourceOverrideEnabled"] == "Disabled"
+    bench.operator.provision(node, "deleted", "available")
+    assert images_of(bench) == []
+    assert bench.published() == {}
 
 
 def test_a_dhcp_provider_that_fails_is_named(bench: Bench, node: Node) -> None:

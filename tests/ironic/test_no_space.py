@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -16,24 +14,8 @@ from ironic.objects.node import Node
 from ironic_httpboot.emulator.serve import Emulator
 from ironic_httpboot.http.store import Store
 from kit.conductor import FILES, SYSTEM, at_work
+from kit.disk import full_disk
 from kit.ironic import boot_of
-
-ROOM_BYTES = 1 << 20
-
-
-@contextmanager
-def full_disk(where: Path) -> Iterator[Path]:
-    """A file system with nothing left on it."""
-    where.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={ROOM_BYTES}", "tmpfs", where], check=True)
-    try:
-        with (where / "taken").open("wb", buffering=0) as stream, suppress(OSError):
-            while True:
-                stream.write(bytes(4096))
-        assert os.statvfs(where).f_bavail == 0
-        yield where
-    finally:
-        subprocess.run(["umount", where], check=True)
 
 
 @contextmanager

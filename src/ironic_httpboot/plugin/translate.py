@@ -5,6 +5,7 @@ Knows what Ironic calls an architecture and which of its exceptions says what. R
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TypeVar
@@ -21,6 +22,7 @@ from ironic_httpboot.model import Arch, Chain
 
 _Choice = TypeVar("_Choice", Chain, Payload)
 
+_FOR_COMMANDS = re.compile(r"(?:^|\s)--[a-z]|\bhttpboot (?:boot|clear|probe)\b")
 _ARCHES = {"x86_64": Arch.X64, "amd64": Arch.X64, "aarch64": Arch.ARM64, "arm64": Arch.ARM64}
 
 
@@ -40,8 +42,10 @@ def ironic_errors() -> Iterator[None]:
 
 
 def in_words(error: HttpBootError) -> str:
-    """An error on one line."""
-    return error.message if error.hint is None else f"{error.message} (hint: {error.hint})"
+    """An error on one line. A hint that names an option of a command is none to those who run no command."""
+    if error.hint is None or _FOR_COMMANDS.search(error.hint):
+        return error.message
+    return f"{error.message} (hint: {error.hint})"
 
 
 def arch_of(node: Node) -> Arch:
