@@ -56,6 +56,7 @@ def node(folder: Path, emulator: Emulator) -> Iterator[Node]:
         with at_work(made) as task:
             task.driver.boot.clean_up_instance(task)
         assert Store(folder / "store").published() == {}
+        assert list((folder / "machines").glob("*")) == []
         assert boot_of(emulator.url, SYSTEM)["BootSourceOverrideEnabled"] in ("Disabled", "Continuous")
     finally:
         conductor.remove(made)

@@ -19,7 +19,7 @@ from ironic.objects.node import Node
 from ironic_httpboot.config import Payload
 from ironic_httpboot.emulator.serve import Emulator
 from ironic_httpboot.http.store import Store
-from ironic_httpboot.plugin import bmc, dhcp_options, payload
+from ironic_httpboot.plugin import bmc, dhcp, dhcp_options, payload
 from kit import conductor
 from kit.conductor import FILES, SYSTEM, URL4, URL6, at_work
 from kit.ironic import boot_of
@@ -44,8 +44,10 @@ def booted_as(node: Node, folder: Path, interface: str, state: str = states.CLEA
             task.driver.boot.clean_up_instance(task)
     finally:
         with at_work(node, **{name: getattr(node, name) for name in _CHANGED}) as task:
-            task.node.set_driver_internal_info(bmc.MARK, True)  # Ironic's own leaves its override there
+            # What Ironic's own leaves: its override, and what DHCP was told.
+            task.node.set_driver_internal_info(bmc.MARK, True)
             bmc.take_back(task)
+            dhcp.forget(node.uuid)
 
 
 def files(folder: Path) -> dict[str, Path]:
