@@ -22,15 +22,15 @@ from ironic_httpboot.blob import Blob, literal
 from ironic_httpboot.emulator.serve import Emulator
 from ironic_httpboot.http.store import Store
 from ironic_httpboot.plugin import bmc, conf, shelf, upkeep
-from kit.conductor import SYSTEM, at_work, use_store
+from kit.conductor import FILES, SYSTEM, at_work, use_store
 from kit.hardware import Relay
 from kit.ironic import boot_of, free_port
 
 
-def manager_of(node: Node) -> BaseConductorManager:
-    """A conductor's manager as a periodic task gets it, without its threads."""
+def manager_of(node: Node, *, mapped: bool = True) -> BaseConductorManager:
+    """A conductor's manager as a periodic task gets it, without its threads. mapped: whether all nodes are to it."""
     manager = BaseConductorManager("here", "test")
-    manager._mapped_to_this_conductor = lambda *of_node: True
+    manager._mapped_to_this_conductor = lambda *of_node: mapped
     manager.dbapi = dbapi.get_instance()
     manager.conductor = Conductor(node._context, id=1, hostname="here")
     return manager
@@ -84,10 +84,30 @@ def test_a_node_that_is_deployed_while_it_is_to_be_swept_keeps_what_it_boots(nod
     assert node.uuid in Store(folder / "store").published()
 
     with at_work(node, states.AVAILABLE):
-        upkeep._forget_locked(node._context, node.uuid, conductor=1)
+        upkeep._forget_locked(manager, node._context, node.uuid)
         assert node.uuid in Store(folder / "store").published()
     upkeep.sweep(manager, node._context)
     assert Store(folder / "store").published() == {}
+
+
+@pytest.mark.parametrize("mapped", [True, False])
+def test_what_was_published_after_a_rescue_stays_although_another_conductor_had_deployed_the_node(
+    node: Node, folder: Path, mapped: bool
+) -> None:
+    """Ironic notes a conductor at a deployment and a takeover, and not at the end of a rescue."""
+    manager = manager_of(node, mapped=mapped)
+    here, other = (
+        manager.dbapi.register_conductor({"hostname": name, "drivers": []}, update_existing=True).id
+        for name in ("here", "other")
+    )
+    manager.conductor = Conductor(node._context, id=here, hostname="here")
+    given = {part: f"file://{folder}/{name}" for part, name in FILES}
+    with at_work(node, states.UNRESCUING, conductor_affinity=other, instance_info=given) as task:
+        task.driver.boot.prepare_instance(task)
+    with at_work(node, states.ACTIVE):
+        pass
+    upkeep.sweep(manager, node._context)
+    assert (node.uuid in Store(folder / "store").published()) == mapped
 
 
 def marked(node: Node) -> bool:
