@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from functools import partial
 
-from ironic.common import boot_devices, exception, network, states
+from ironic.common import boot_devices, exception, network
 from ironic.common.dhcp_factory import DHCPFactory
 from ironic.conductor import periodics
 from ironic.conductor import utils as manager_utils
@@ -88,23 +88,24 @@ class HTTPBoot(pxe_base.PXEBaseMixin, base.BootInterface):
 
     def prepare_instance(self, task: TaskManager) -> None:
         """Have the node boot its instance: from disk, or a ramdisk at every power-on. Raises IronicException."""
-        node = task.node
-        at_work = node.provision_state in (states.ACTIVE, states.ADOPTING)
+        wants_device = boot.is_without_device(task.node)
         boot_mode_utils.sync_boot_mode(task)
         boot_mode_utils.configure_secure_boot_if_needed(task)
-        if deploy_utils.is_ramdisk_deploy(node):
+        if deploy_utils.is_ramdisk_deploy(task.node):
             with ironic_errors():
                 self._offer(task, payload.wanted_instance(task))
-            if not at_work:
+            if wants_device:
                 self._node_set_boot_device_for_network_boot(task, persistent=True)
-            return
-        self._take_back(task)
-        address.give(task)
-        if not at_work:
-            boot.from_disk(task)
+        else:
+            self._take_back(task)
+            address.give(task)
+            if wants_device:
+                boot.from_disk(task)
+        boot.has_its_device(task)
 
     def clean_up_instance(self, task: TaskManager) -> None:
         """Take back what was prepared for an instance. Raises IronicException."""
+        boot.loses_its_device(task)
         try:
             self._take_back(task)
         finally:
