@@ -13,7 +13,8 @@ from ironic.conf import CONF
 from ironic.objects.node import Node
 
 from ironic_httpboot.emulator.serve import Emulator
-from kit.conductor import FILES, SYSTEM, at_work
+from ironic_httpboot.http.store import Store
+from kit.conductor import FILES, SYSTEM, URL4, at_work
 from kit.hardware import Relay
 from kit.ironic import boot_of
 
@@ -71,3 +72,29 @@ def test_a_conductor_that_takes_over_leaves_a_disks_boot_device_to_the_operator(
             manager_utils.node_set_boot_device(task, boot_devices.CDROM, persistent=True)
             task.driver.boot.prepare_instance(task)
             assert told(emulator) == ("Cd", "Continuous")
+
+
+@pytest.mark.parametrize("payload", ["bmc", "image", "ipxe"])
+def test_what_a_machine_was_switched_on_with_is_served_still_when_ironic_prepares_it_once_more(
+    node: Node, folder: Path, emulator: Emulator, payload: str
+) -> None:
+    """So it does after an aborted service, with the machine in POST."""
+    store = Store(folder / "store")
+    by_dhcp = folder / "machines" / f"{node.uuid}.toml"
+    interface, named = ("redfish-http-url", "image") if payload == "bmc" else ("httpboot", payload)
+    deploy(node, folder, interface, "ramdisk")
+    with at_work(node, states.ACTIVE, driver_info={**node.driver_info, "httpboot_payload": named}) as task:
+        task.driver.boot.prepare_instance(task)
+        published, machine = store.published(), payload != "bmc" and by_dhcp.read_text()
+        task.driver.boot.prepare_instance(task)
+        assert store.published() == published
+        assert machine == (payload != "bmc" and by_dhcp.read_text())
+        if payload == "bmc":
+            assert boot_of(emulator.url, SYSTEM)["HttpBootUri"] == f"{URL4}{published[node.uuid][0].path}"
+        store.withdraw(published[node.uuid][0])
+        task.driver.boot.prepare_instance(task)
+        assert len(store.published()[node.uuid]) == len(published[node.uuid])
+    with at_work(node, states.DEPLOYING) as task:
+        again = store.published()
+        task.driver.boot.prepare_instance(task)
+        assert not set(store.published()[node.uuid]) & set(again[node.uuid]), "a rebuild may boot something else"

@@ -21,6 +21,7 @@ from ironic.objects.node import Node
 from oslo_log import log
 
 from ironic_httpboot.config import Payload
+from ironic_httpboot.model import BootUrl
 from ironic_httpboot.plugin import address, bmc, payload, shelf, upkeep
 from ironic_httpboot.plugin.translate import arch_of, ironic_errors, persistence_of
 
@@ -37,6 +38,10 @@ class RedfishHTTPBoot(base.BootInterface):
     """Boot from one HTTP(S) URL that the BMC is told over Redfish."""
 
     capabilities = ("ramdisk_boot", "ramdisk_boot_configdrive")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._given: shelf.Given[BootUrl] = shelf.Given()
 
     def get_properties(self) -> dict[str, str]:
         """What can be set on a node."""
@@ -80,7 +85,8 @@ class RedfishHTTPBoot(base.BootInterface):
             boot_mode_utils.configure_secure_boot_if_needed(task)
             address.give(task)
             with ironic_errors():
-                bmc.ask(task, payload.url_for(task, payload.wanted_instance(task)), persistent=True)
+                url = once(task, self._given, lambda: payload.url_for(task, payload.wanted_instance(task)))
+                bmc.ask(task, url, persistent=True)
             has_its_device(task)
             return
         self._take_back(task)
@@ -148,6 +154,16 @@ class RedfishHTTPBoot(base.BootInterface):
                 shelf.withdraw(task.node.uuid)
         finally:
             bmc.take_back(task)
+
+
+def once(task: TaskManager, given: shelf.Given[shelf.T], make: Callable[[], shelf.T]) -> shelf.T:
+    """What an instance boots: what it was given since its node is active, if it was, or else made anew.
+
+    An aborted service prepares an instance twice, and switches the machine on between (conductor/servicing.py, 39.0):
+    what is made anew would take away what the firmware has just been told.
+    """
+    node = task.node
+    return given.again(node.uuid, node.provision_updated_at, make) if node.provision_state == states.ACTIVE else make()
 
 
 _GONE = "httpboot_device_gone"

@@ -6,7 +6,7 @@ and how a DHCP provider does its work.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 
 from ironic.common import boot_devices, exception, network
@@ -47,6 +47,10 @@ class HTTPBoot(pxe_base.PXEBaseMixin, base.BootInterface):
 
     capabilities: tuple[str, ...] = ("ramdisk_boot", "ramdisk_boot_configdrive", "pxe_boot")
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._given: shelf.Given[Mapping[int, payload.Offer]] = shelf.Given()
+
     def get_properties(self) -> dict[str, str]:
         """What can be set on a node."""
         return {**pxe_base.COMMON_PROPERTIES, **_PROPERTIES}
@@ -77,7 +81,7 @@ class HTTPBoot(pxe_base.PXEBaseMixin, base.BootInterface):
             return
         params = boot.agent_params(task, ramdisk_params)
         with ironic_errors():
-            self._offer(task, payload.wanted_ramdisk(task, params))
+            self._offer(task, self._made(task, payload.wanted_ramdisk(task, params)))
         boot_mode_utils.sync_boot_mode(task)
         self._node_set_boot_device_for_network_boot(task)
 
@@ -93,7 +97,8 @@ class HTTPBoot(pxe_base.PXEBaseMixin, base.BootInterface):
         boot_mode_utils.configure_secure_boot_if_needed(task)
         if deploy_utils.is_ramdisk_deploy(task.node):
             with ironic_errors():
-                self._offer(task, payload.wanted_instance(task))
+                offers = boot.once(task, self._given, lambda: self._made(task, payload.wanted_instance(task)))
+                self._offer(task, offers)
             if wants_device:
                 self._node_set_boot_device_for_network_boot(task, persistent=True)
         else:
@@ -111,9 +116,11 @@ class HTTPBoot(pxe_base.PXEBaseMixin, base.BootInterface):
         finally:
             boot_mode_utils.deconfigure_secure_boot_if_needed(task)
 
-    def _offer(self, task: TaskManager, wanted: payload.Wanted) -> None:
+    def _made(self, task: TaskManager, wanted: payload.Wanted) -> Mapping[int, payload.Offer]:
+        return payload.offers_for(task, wanted, self._payload(task))
+
+    def _offer(self, task: TaskManager, offers: Mapping[int, payload.Offer]) -> None:
         factory = DHCPFactory()
-        offers = payload.offers_for(task, wanted, self._payload(task))
         name = CONF.dhcp.dhcp_provider
         options = dhcp_options.options(offers, name, tags=factory.provider.supports_ipxe_tag())
         factory.update_dhcp(task, [*options, *(dhcp_options.removals(options) if _keeps(factory.provider) else ())])
