@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ironic.common import exception, states
+from ironic.common import boot_devices, exception, states
 from ironic.conductor import utils as manager_utils
 from ironic.conductor.base_manager import BaseConductorManager
 from ironic.conductor.task_manager import TaskManager
@@ -128,6 +128,27 @@ def test_an_override_is_taken_back_also_where_the_node_has_another_boot_interfac
         assert boot_of(emulator.url, SYSTEM)["BootSourceOverrideEnabled"] == "Once", "a locked node is left alone"
     upkeep.take_back(manager_of(node), node._context)
     assert boot_of(emulator.url, SYSTEM)["BootSourceOverrideEnabled"] == "Disabled"
+    assert not marked(node)
+
+
+@pytest.mark.parametrize("interface", ["redfish-http-url", "httpboot"])
+def test_a_device_that_was_set_since_is_not_taken_back_with_the_override(
+    node: Node, emulator: Emulator, interface: str
+) -> None:
+    """As after a BMC that did not let an override go when it was to be taken back."""
+    with at_work(node, states.CLEANING, boot_interface=interface, deploy_interface="direct") as task:
+        task.driver.boot.prepare_ramdisk(task, {})
+    with at_work(node, states.ACTIVE) as task:
+        manager_utils.node_set_boot_device(task, boot_devices.DISK, persistent=True)
+        assert marked(node)
+        task.driver.boot.prepare_instance(task)
+        assert boot_of(emulator.url, SYSTEM)["BootSourceOverrideTarget"] == "Hdd"
+        assert not marked(node)
+    with at_work(node, states.MANAGEABLE, driver_internal_info={bmc.MARK: True}) as task:
+        manager_utils.node_set_boot_device(task, boot_devices.PXE, persistent=True)
+    upkeep.take_back(manager_of(node), node._context)
+    boot = boot_of(emulator.url, SYSTEM)
+    assert (boot["BootSourceOverrideTarget"], boot["BootSourceOverrideEnabled"]) == ("Pxe", "Continuous")
     assert not marked(node)
 
 
