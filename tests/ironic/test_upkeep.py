@@ -260,3 +260,25 @@ def test_an_override_is_taken_back_although_the_store_cannot_be_read(node: Node,
         finally:
             CONF.set_override("store", before, group=conf.GROUP)
         assert boot_of(emulator.url, SYSTEM)["BootSourceOverrideEnabled"] == "Disabled"
+
+
+@pytest.mark.parametrize("interface", ["redfish-http-url", "httpboot"])
+def test_with_fast_track_an_agents_image_is_withdrawn_although_the_bmc_is_down(
+    node: Node, folder: Path, interface: str
+) -> None:
+    with at_work(node, states.CLEANING, boot_interface=interface) as task:
+        task.driver.boot.prepare_ramdisk(task, {})
+    assert Store(folder / "store").published()
+    dead = {**node.driver_info, "redfish_address": f"http://127.0.0.1:{free_port()}"}
+    CONF.set_override("fast_track", True, group="deploy")
+    CONF.set_override("connection_attempts", 1, group="redfish")
+    try:
+        with at_work(node, driver_info=dead) as task:
+            task.driver.boot.clean_up_ramdisk(task)
+        assert Store(folder / "store").published() == {}
+        assert marked(node), "its BMC is asked again later"
+    finally:
+        CONF.clear_override("fast_track", group="deploy")
+        CONF.clear_override("connection_attempts", group="redfish")
+        with at_work(node, driver_info=node.driver_info):
+            pass

@@ -76,7 +76,7 @@ class RedfishHTTPBoot(base.BootInterface):
 
     def clean_up_ramdisk(self, task: TaskManager) -> None:
         """Take back what was prepared for a ramdisk. Raises IronicException."""
-        if not manager_utils.is_fast_track(task):
+        if not is_kept_running(task):
             self._take_back(task)
 
     def prepare_instance(self, task: TaskManager) -> None:
@@ -154,6 +154,15 @@ class RedfishHTTPBoot(base.BootInterface):
                 shelf.withdraw(task.node.uuid)
         finally:
             bmc.take_back(task)
+
+
+def is_kept_running(task: TaskManager) -> bool:
+    """Whether an agent runs on for what comes next (fast track): not where its BMC does not say that it is on."""
+    try:
+        return bool(manager_utils.is_fast_track(task))
+    except exception.IronicException as error:
+        LOG.warning("Node %s is taken to be off, so that its agent's image is withdrawn: %s", task.node.uuid, error)
+        return False
 
 
 def once(task: TaskManager, given: shelf.Given[shelf.T], make: Callable[[], shelf.T]) -> shelf.T:

@@ -87,7 +87,7 @@ class HTTPBoot(pxe_base.PXEBaseMixin, base.BootInterface):
 
     def clean_up_ramdisk(self, task: TaskManager) -> None:
         """Take back what was prepared for a ramdisk. Raises IronicException."""
-        if not manager_utils.is_fast_track(task):
+        if not boot.is_kept_running(task):
             self._take_back(task)
 
     def prepare_instance(self, task: TaskManager) -> None:
