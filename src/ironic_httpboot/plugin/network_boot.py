@@ -133,12 +133,14 @@ class HTTPBoot(pxe_base.PXEBaseMixin, base.BootInterface):
             with ironic_errors():
                 shelf.withdraw(task.node.uuid)
         finally:
-            self._take_back_options(task)
-            bmc.take_back(task)
+            try:
+                self._take_back_options(task)
+            finally:
+                bmc.take_back(task)
 
     def _take_back_options(self, task: TaskManager) -> None:
         factory = DHCPFactory()
-        factory.clean_dhcp(task)
+        address.clean(task)
         if _keeps(factory.provider) and any(network.get_node_vif_ids(task).values()):
             try:
                 factory.update_dhcp(task, dhcp_options.removals())
