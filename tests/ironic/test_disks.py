@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -67,6 +68,17 @@ def test_a_hosts_folder_that_is_missing_is_named(node: Node, hosts: Path) -> Non
         pytest.raises(exception.FailedToUpdateDHCPOptOnPort, match="dhcp_hostsdir"),
     ):
         task.driver.boot.prepare_ramdisk(task, {})
+
+
+def test_an_override_is_taken_back_although_dnsmasqs_folder_is_missing(
+    node: Node, hosts: Path, emulator: Emulator
+) -> None:
+    with at_work(node, states.CLEANING, boot_interface="httpboot") as task:
+        task.driver.boot.prepare_ramdisk(task, {})
+        shutil.rmtree(hosts)
+        with pytest.raises(exception.FailedToCleanDHCPOpts, match="dhcp_hostsdir"):
+            task.driver.boot.clean_up_ramdisk(task)
+        assert boot_of(emulator.url, SYSTEM)["BootSourceOverrideEnabled"] == "Disabled"
 
 
 @pytest.mark.parametrize("interface", INTERFACES)

@@ -92,8 +92,8 @@ def test_a_second_conductor_publishes_anew_and_the_first_one_withdraws(
     finally:
         conductor.use_store(folder / "store")
     assert len(paths(folder)) == 1
-    assert upkeep.needs(states.ACTIVE, None, 1, conductor=1)
-    assert not upkeep.needs(states.ACTIVE, None, 2, conductor=1)
+    assert upkeep.needs(states.ACTIVE, None, elsewhere=False)
+    assert not upkeep.needs(states.ACTIVE, None, elsewhere=True)
 
 
 def test_three_requests_prepare_a_boot_and_four_of_ironics_own_switch_the_machine_on(node: Node, folder: Path) -> None:

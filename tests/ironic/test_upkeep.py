@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ironic.common import exception, states
+from ironic.common import boot_devices, exception, states
 from ironic.conductor import utils as manager_utils
 from ironic.conductor.base_manager import BaseConductorManager
 from ironic.conductor.task_manager import TaskManager
@@ -22,15 +22,15 @@ from ironic_httpboot.blob import Blob, literal
 from ironic_httpboot.emulator.serve import Emulator
 from ironic_httpboot.http.store import Store
 from ironic_httpboot.plugin import bmc, conf, shelf, upkeep
-from kit.conductor import SYSTEM, at_work, use_store
+from kit.conductor import FILES, SYSTEM, at_work, use_store
 from kit.hardware import Relay
 from kit.ironic import boot_of, free_port
 
 
-def manager_of(node: Node) -> BaseConductorManager:
-    """A conductor's manager as a periodic task gets it, without its threads."""
+def manager_of(node: Node, *, mapped: bool = True) -> BaseConductorManager:
+    """A conductor's manager as a periodic task gets it, without its threads. mapped: whether all nodes are to it."""
     manager = BaseConductorManager("here", "test")
-    manager._mapped_to_this_conductor = lambda *of_node: True
+    manager._mapped_to_this_conductor = lambda *of_node: mapped
     manager.dbapi = dbapi.get_instance()
     manager.conductor = Conductor(node._context, id=1, hostname="here")
     return manager
@@ -84,10 +84,30 @@ def test_a_node_that_is_deployed_while_it_is_to_be_swept_keeps_what_it_boots(nod
     assert node.uuid in Store(folder / "store").published()
 
     with at_work(node, states.AVAILABLE):
-        upkeep._forget_locked(node._context, node.uuid, conductor=1)
+        upkeep._forget_locked(manager, node._context, node.uuid)
         assert node.uuid in Store(folder / "store").published()
     upkeep.sweep(manager, node._context)
     assert Store(folder / "store").published() == {}
+
+
+@pytest.mark.parametrize("mapped", [True, False])
+def test_what_was_published_after_a_rescue_stays_although_another_conductor_had_deployed_the_node(
+    node: Node, folder: Path, mapped: bool
+) -> None:
+    """Ironic notes a conductor at a deployment and a takeover, and not at the end of a rescue."""
+    manager = manager_of(node, mapped=mapped)
+    here, other = (
+        manager.dbapi.register_conductor({"hostname": name, "drivers": []}, update_existing=True).id
+        for name in ("here", "other")
+    )
+    manager.conductor = Conductor(node._context, id=here, hostname="here")
+    given = {part: f"file://{folder}/{name}" for part, name in FILES}
+    with at_work(node, states.UNRESCUING, conductor_affinity=other, instance_info=given) as task:
+        task.driver.boot.prepare_instance(task)
+    with at_work(node, states.ACTIVE):
+        pass
+    upkeep.sweep(manager, node._context)
+    assert (node.uuid in Store(folder / "store").published()) == mapped
 
 
 def marked(node: Node) -> bool:
@@ -108,6 +128,27 @@ def test_an_override_is_taken_back_also_where_the_node_has_another_boot_interfac
         assert boot_of(emulator.url, SYSTEM)["BootSourceOverrideEnabled"] == "Once", "a locked node is left alone"
     upkeep.take_back(manager_of(node), node._context)
     assert boot_of(emulator.url, SYSTEM)["BootSourceOverrideEnabled"] == "Disabled"
+    assert not marked(node)
+
+
+@pytest.mark.parametrize("interface", ["redfish-http-url", "httpboot"])
+def test_a_device_that_was_set_since_is_not_taken_back_with_the_override(
+    node: Node, emulator: Emulator, interface: str
+) -> None:
+    """As after a BMC that did not let an override go when it was to be taken back."""
+    with at_work(node, states.CLEANING, boot_interface=interface, deploy_interface="direct") as task:
+        task.driver.boot.prepare_ramdisk(task, {})
+    with at_work(node, states.ACTIVE) as task:
+        manager_utils.node_set_boot_device(task, boot_devices.DISK, persistent=True)
+        assert marked(node)
+        task.driver.boot.prepare_instance(task)
+        assert boot_of(emulator.url, SYSTEM)["BootSourceOverrideTarget"] == "Hdd"
+        assert not marked(node)
+    with at_work(node, states.MANAGEABLE, driver_internal_info={bmc.MARK: True}) as task:
+        manager_utils.node_set_boot_device(task, boot_devices.PXE, persistent=True)
+    upkeep.take_back(manager_of(node), node._context)
+    boot = boot_of(emulator.url, SYSTEM)
+    assert (boot["BootSourceOverrideTarget"], boot["BootSourceOverrideEnabled"]) == ("Pxe", "Continuous")
     assert not marked(node)
 
 
@@ -219,3 +260,25 @@ def test_an_override_is_taken_back_although_the_store_cannot_be_read(node: Node,
         finally:
             CONF.set_override("store", before, group=conf.GROUP)
         assert boot_of(emulator.url, SYSTEM)["BootSourceOverrideEnabled"] == "Disabled"
+
+
+@pytest.mark.parametrize("interface", ["redfish-http-url", "httpboot"])
+def test_with_fast_track_an_agents_image_is_withdrawn_although_the_bmc_is_down(
+    node: Node, folder: Path, interface: str
+) -> None:
+    with at_work(node, states.CLEANING, boot_interface=interface) as task:
+        task.driver.boot.prepare_ramdisk(task, {})
+    assert Store(folder / "store").published()
+    dead = {**node.driver_info, "redfish_address": f"http://127.0.0.1:{free_port()}"}
+    CONF.set_override("fast_track", True, group="deploy")
+    CONF.set_override("connection_attempts", 1, group="redfish")
+    try:
+        with at_work(node, driver_info=dead) as task:
+            task.driver.boot.clean_up_ramdisk(task)
+        assert Store(folder / "store").published() == {}
+        assert marked(node), "its BMC is asked again later"
+    finally:
+        CONF.clear_override("fast_track", group="deploy")
+        CONF.clear_override("connection_attempts", group="redfish")
+        with at_work(node, driver_info=node.driver_info):
+            pass

@@ -1,4 +1,4 @@
-"""An address for a machine that DHCP need not tell a URL.
+"""What DHCP tells a machine that it tells no URL: an address, or nothing.
 
 Knows that Ironic's provider for dnsmasq has it ignore a machine when its options are cleaned. Refuses to know boots.
 """
@@ -24,4 +24,14 @@ def give(task: TaskManager) -> None:
     except OSError as error:
         raise exception.FailedToUpdateDHCPOptOnPort(
             f"Node {task.node.uuid}: [dnsmasq] {error.filename}: written → {error.strerror}"
+        ) from error
+
+
+def clean(task: TaskManager) -> None:
+    """Have DHCP forget what it was to tell a machine. Raises FailedToCleanDHCPOpts."""
+    try:
+        DHCPFactory().clean_dhcp(task)
+    except OSError as error:
+        raise exception.FailedToCleanDHCPOpts(
+            f"Node {task.node.uuid}: [{CONF.dhcp.dhcp_provider}] {error.filename}: written → {error.strerror}"
         ) from error

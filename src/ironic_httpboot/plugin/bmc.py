@@ -58,12 +58,15 @@ def mark(node: Node) -> None:
 
 
 def take_back(task: TaskManager) -> bool:
-    """Have the BMC forget what we asked of it; whether it did. Where it did not, it is tried again later."""
+    """Have the BMC forget what we asked of it; whether it did. Where it did not, it is tried again later.
+
+    A device that Ironic or an operator has set since then stays.
+    """
     node = task.node
     if not node.driver_internal_info.get(MARK):
         return True
     try:
-        _with(node, lambda transport, system: clear(transport, system_id=system))
+        _with(node, lambda transport, system: clear(transport, system_id=system, only_urls=True))
     except (HttpBootError, exception.IronicException) as error:
         words = in_words(error) if isinstance(error, HttpBootError) else str(error)
         LOG.warning("The BMC of node %s keeps its boot override, and is asked again later: %s", node.uuid, words)

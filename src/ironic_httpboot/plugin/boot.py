@@ -21,6 +21,7 @@ from ironic.objects.node import Node
 from oslo_log import log
 
 from ironic_httpboot.config import Payload
+from ironic_httpboot.model import BootUrl
 from ironic_httpboot.plugin import address, bmc, payload, shelf, upkeep
 from ironic_httpboot.plugin.translate import arch_of, ironic_errors, persistence_of
 
@@ -37,6 +38,10 @@ class RedfishHTTPBoot(base.BootInterface):
     """Boot from one HTTP(S) URL that the BMC is told over Redfish."""
 
     capabilities = ("ramdisk_boot", "ramdisk_boot_configdrive")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._given: shelf.Given[BootUrl] = shelf.Given()
 
     def get_properties(self) -> dict[str, str]:
         """What can be set on a node."""
@@ -71,30 +76,33 @@ class RedfishHTTPBoot(base.BootInterface):
 
     def clean_up_ramdisk(self, task: TaskManager) -> None:
         """Take back what was prepared for a ramdisk. Raises IronicException."""
-        if not manager_utils.is_fast_track(task):
+        if not is_kept_running(task):
             self._take_back(task)
 
     def prepare_instance(self, task: TaskManager) -> None:
         """Have the node boot its instance: from disk, or a ramdisk at every power-on. Raises IronicException."""
-        node = task.node
-        at_work = node.provision_state in (states.ACTIVE, states.ADOPTING)
-        if deploy_utils.is_ramdisk_deploy(node):
+        if deploy_utils.is_ramdisk_deploy(task.node):
             boot_mode_utils.configure_secure_boot_if_needed(task)
             address.give(task)
             with ironic_errors():
-                bmc.ask(task, payload.url_for(task, payload.wanted_instance(task)), persistent=True)
+                url = once(task, self._given, lambda: payload.url_for(task, payload.wanted_instance(task)))
+                bmc.ask(task, url, persistent=True)
+            has_its_device(task)
             return
         self._take_back(task)
         address.give(task)
-        if not at_work:
+        wants_device = is_without_device(task.node)
+        if wants_device:
             # The override brought its own mode with it; a disk is booted in the mode that the machine is in.
             boot_mode_utils.sync_boot_mode(task)
         boot_mode_utils.configure_secure_boot_if_needed(task)
-        if not at_work:
+        if wants_device:
             from_disk(task)
+        has_its_device(task)
 
     def clean_up_instance(self, task: TaskManager) -> None:
         """Take back what was prepared for an instance. Raises IronicException."""
+        loses_its_device(task)
         try:
             self._take_back(task)
         finally:
@@ -146,6 +154,53 @@ class RedfishHTTPBoot(base.BootInterface):
                 shelf.withdraw(task.node.uuid)
         finally:
             bmc.take_back(task)
+
+
+def is_kept_running(task: TaskManager) -> bool:
+    """Whether an agent runs on for what comes next (fast track): not where its BMC does not say that it is on."""
+    try:
+        return bool(manager_utils.is_fast_track(task))
+    except exception.IronicException as error:
+        LOG.warning("Node %s is taken to be off, so that its agent's image is withdrawn: %s", task.node.uuid, error)
+        return False
+
+
+def once(task: TaskManager, given: shelf.Given[shelf.T], make: Callable[[], shelf.T]) -> shelf.T:
+    """What an instance boots: what it was given since its node is active, if it was, or else made anew.
+
+    An aborted service prepares an instance twice, and switches the machine on between (conductor/servicing.py, 39.0):
+    what is made anew would take away what the firmware has just been told.
+    """
+    node = task.node
+    return given.again(node.uuid, node.provision_updated_at, make) if node.provision_state == states.ACTIVE else make()
+
+
+_GONE = "httpboot_device_gone"
+"""In driver_internal_info from when an instance gives way to a service until it is prepared again."""
+
+
+def is_without_device(node: Node) -> bool:
+    """Whether a machine must be told what its instance boots from: not where its node only changes conductors.
+
+    An aborted service is active before its instance is prepared again, as a node that is taken over is, and nothing of
+    Ironic's tells them apart: agent_start_attempted is gone since the power-off (conductor/servicing.py, 39.0).
+    """
+    if node.provision_state == states.ACTIVE:
+        return bool(node.driver_internal_info.get(_GONE))
+    return bool(node.provision_state != states.ADOPTING)
+
+
+def loses_its_device(task: TaskManager) -> None:
+    """Note that a machine boots something else than its instance from now on, where it is to boot it again."""
+    if task.node.provision_state == states.SERVICING:
+        task.node.set_driver_internal_info(_GONE, True)
+        task.node.save()
+
+
+def has_its_device(task: TaskManager) -> None:
+    """Note that a machine boots its instance from now on."""
+    task.node.del_driver_internal_info(_GONE)
+    task.node.save()
 
 
 def from_disk(task: TaskManager) -> None:

@@ -6,10 +6,10 @@ and how a DHCP provider does its work.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 
-from ironic.common import boot_devices, exception, network, states
+from ironic.common import boot_devices, exception, network
 from ironic.common.dhcp_factory import DHCPFactory
 from ironic.conductor import periodics
 from ironic.conductor import utils as manager_utils
@@ -47,6 +47,10 @@ class HTTPBoot(pxe_base.PXEBaseMixin, base.BootInterface):
 
     capabilities: tuple[str, ...] = ("ramdisk_boot", "ramdisk_boot_configdrive", "pxe_boot")
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._given: shelf.Given[Mapping[int, payload.Offer]] = shelf.Given()
+
     def get_properties(self) -> dict[str, str]:
         """What can be set on a node."""
         return {**pxe_base.COMMON_PROPERTIES, **_PROPERTIES}
@@ -77,42 +81,46 @@ class HTTPBoot(pxe_base.PXEBaseMixin, base.BootInterface):
             return
         params = boot.agent_params(task, ramdisk_params)
         with ironic_errors():
-            self._offer(task, payload.wanted_ramdisk(task, params))
+            self._offer(task, self._made(task, payload.wanted_ramdisk(task, params)))
         boot_mode_utils.sync_boot_mode(task)
         self._node_set_boot_device_for_network_boot(task)
 
     def clean_up_ramdisk(self, task: TaskManager) -> None:
         """Take back what was prepared for a ramdisk. Raises IronicException."""
-        if not manager_utils.is_fast_track(task):
+        if not boot.is_kept_running(task):
             self._take_back(task)
 
     def prepare_instance(self, task: TaskManager) -> None:
         """Have the node boot its instance: from disk, or a ramdisk at every power-on. Raises IronicException."""
-        node = task.node
-        at_work = node.provision_state in (states.ACTIVE, states.ADOPTING)
+        wants_device = boot.is_without_device(task.node)
         boot_mode_utils.sync_boot_mode(task)
         boot_mode_utils.configure_secure_boot_if_needed(task)
-        if deploy_utils.is_ramdisk_deploy(node):
+        if deploy_utils.is_ramdisk_deploy(task.node):
             with ironic_errors():
-                self._offer(task, payload.wanted_instance(task))
-            if not at_work:
+                offers = boot.once(task, self._given, lambda: self._made(task, payload.wanted_instance(task)))
+                self._offer(task, offers)
+            if wants_device:
                 self._node_set_boot_device_for_network_boot(task, persistent=True)
-            return
-        self._take_back(task)
-        address.give(task)
-        if not at_work:
-            boot.from_disk(task)
+        else:
+            self._take_back(task)
+            address.give(task)
+            if wants_device:
+                boot.from_disk(task)
+        boot.has_its_device(task)
 
     def clean_up_instance(self, task: TaskManager) -> None:
         """Take back what was prepared for an instance. Raises IronicException."""
+        boot.loses_its_device(task)
         try:
             self._take_back(task)
         finally:
             boot_mode_utils.deconfigure_secure_boot_if_needed(task)
 
-    def _offer(self, task: TaskManager, wanted: payload.Wanted) -> None:
+    def _made(self, task: TaskManager, wanted: payload.Wanted) -> Mapping[int, payload.Offer]:
+        return payload.offers_for(task, wanted, self._payload(task))
+
+    def _offer(self, task: TaskManager, offers: Mapping[int, payload.Offer]) -> None:
         factory = DHCPFactory()
-        offers = payload.offers_for(task, wanted, self._payload(task))
         name = CONF.dhcp.dhcp_provider
         options = dhcp_options.options(offers, name, tags=factory.provider.supports_ipxe_tag())
         factory.update_dhcp(task, [*options, *(dhcp_options.removals(options) if _keeps(factory.provider) else ())])
@@ -125,12 +133,14 @@ class HTTPBoot(pxe_base.PXEBaseMixin, base.BootInterface):
             with ironic_errors():
                 shelf.withdraw(task.node.uuid)
         finally:
-            self._take_back_options(task)
-            bmc.take_back(task)
+            try:
+                self._take_back_options(task)
+            finally:
+                bmc.take_back(task)
 
     def _take_back_options(self, task: TaskManager) -> None:
         factory = DHCPFactory()
-        factory.clean_dhcp(task)
+        address.clean(task)
         if _keeps(factory.provider) and any(network.get_node_vif_ids(task).values()):
             try:
                 factory.update_dhcp(task, dhcp_options.removals())

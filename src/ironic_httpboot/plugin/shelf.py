@@ -7,7 +7,9 @@ published and who is told of it.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Generic, TypeVar
 
 from ironic.conf import CONF
 
@@ -21,6 +23,7 @@ _stores: dict[str, Store] = {}
 
 _NAME = "boot"
 _TOKEN_LENGTH = 22
+T = TypeVar("T")
 
 
 def store() -> Store:
@@ -40,6 +43,29 @@ def publish(uuid: str, blob: Blob, name: str, *, seconds: int | None) -> Publica
 def served(uuid: str) -> list[Publication]:
     """What is published for a node and has not expired. Raises HostError."""
     return [each for each in store().published().get(uuid, ()) if store().find((each.token, each.name)) is not None]
+
+
+class Given(Generic[T]):
+    """What nodes were given to boot by this process."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, tuple[object, frozenset[str], T]] = {}
+
+    def again(self, uuid: str, since: object, make: Callable[[], T]) -> T:
+        """What a node was given before, where all of it is served still; else made, and kept.
+
+        since: another value wherever it may need something else. Raises HostError.
+        """
+        kept = self._kept.get(uuid)
+        if kept is not None and kept[:2] == (since, _paths(uuid)):
+            return kept[2]
+        made = make()
+        self._kept[uuid] = (since, _paths(uuid), made)
+        return made
+
+
+def _paths(uuid: str) -> frozenset[str]:
+    return frozenset(each.path for each in served(uuid))
 
 
 def name_of(kind: ImageKind) -> str:

@@ -129,23 +129,26 @@ def _sweep(manager: BaseConductorManager, context: object) -> None:
     machines = {name for name in found if uuidutils.is_uuid_like(name)}
     if not machines:
         return
-    columns = ["uuid", "provision_state", "reservation", "conductor_affinity"]
-    nodes = {row[0]: row[1:] for row in manager.dbapi.get_nodeinfo_list(columns=columns)}
+    columns = ["uuid", "driver", "conductor_group", "conductor_affinity", "provision_state", "reservation"]
+    nodes = {row[0]: row for row in manager.dbapi.get_nodeinfo_list(columns=columns)}
     for uuid in machines:
         if uuid not in nodes:
             _forget(uuid)
-        elif not needs(*nodes[uuid], conductor=manager.conductor.id):
-            _forget_locked(context, uuid, conductor=manager.conductor.id)
+            continue
+        *served_by, state, reservation = nodes[uuid]
+        if not needs(state, reservation, elsewhere=_is_elsewhere(manager, *served_by)):
+            _forget_locked(manager, context, uuid)
 
 
-def _forget_locked(context: object, uuid: str, *, conductor: int) -> None:
+def _forget_locked(manager: BaseConductorManager, context: object, uuid: str) -> None:
     """Withdraw with the node's lock, and look again: it may have been deployed since, and needs what is there now."""
     try:
         with task_manager.acquire(
             context, uuid, shared=False, purpose="sweeping boot images", retry=False, load_driver=False
         ) as task:
             node = task.node
-            if not needs(node.provision_state, None, node.conductor_affinity, conductor=conductor):
+            elsewhere = _is_elsewhere(manager, uuid, node.driver, node.conductor_group, node.conductor_affinity)
+            if not needs(node.provision_state, None, elsewhere=elsewhere):
                 _forget(uuid)
     except (exception.NodeLocked, exception.NodeNotFound):
         LOG.debug("Node %s is being worked on, and is not swept now", uuid)
@@ -160,12 +163,26 @@ def _forget(uuid: str) -> None:
         LOG.warning("Node %s: %s", uuid, error)
 
 
-def needs(state: str | None, reservation: str | None, affinity: int | None, *, conductor: int) -> bool:
-    """Whether a conductor still needs what it has published for a node, by the node's fields in the database."""
+def needs(state: str | None, reservation: str | None, *, elsewhere: bool) -> bool:
+    """Whether a conductor still needs what it has published for a node, by the node's fields in the database.
+
+    elsewhere: it is another conductor that serves the node.
+    """
     if reservation is not None:
         return True
-    taken_over = state == states.ACTIVE and affinity not in (None, conductor)
+    taken_over = state == states.ACTIVE and elsewhere
     return not (taken_over or state in AT_REST or state is None)
+
+
+def _is_elsewhere(manager: BaseConductorManager, uuid: str, driver: str, group: str, affinity: int | None) -> bool:
+    """Whether another conductor serves a node.
+
+    Affinity alone does not tell: Ironic notes it at a deployment and a takeover, but not at the end of a rescue or a
+    service, where whoever the node is mapped to by then publishes (conductor/deployments.py, manager.py, 39.0).
+    """
+    if affinity in (None, manager.conductor.id):
+        return False
+    return not manager._mapped_to_this_conductor(uuid, driver, group)
 
 
 _ASKING = threading.Lock()

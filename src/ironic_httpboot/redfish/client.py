@@ -103,17 +103,19 @@ def clear(
     *,
     credentials: Credentials | None = None,
     system_id: str | None = None,
+    only_urls: bool = False,
     dry_run: bool = False,
     on_event: Sink = lambda event: None,
     clock: Callable[[], float] = time.time,
 ) -> Report:
     """Take back a boot override: disabled, no URL, BIOS attributes as they are without one. Nothing is reset.
 
-    Steps are taken only where there is something to take back. Raises InputError, BmcError.
+    Steps are taken only where there is something to take back. only_urls: an override of another device stays.
+    Raises InputError, BmcError.
     """
     with Bmc(_way(bmc), credentials) as session:
         capability = examine(session, session.system(system_id))
-        steps = plans.clear(capability, find_job(session, capability))
+        steps = plans.clear(capability, find_job(session, capability), only_urls=only_urls)
         if not dry_run:
             _Run(session, capability.system.id, on_event, clock, hint=_CLEAR_HINT).take(steps)
         return _report(session, capability, steps, (), done=not dry_run)

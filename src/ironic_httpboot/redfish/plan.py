@@ -65,16 +65,18 @@ def undo(capability: Capability) -> tuple[Step, ...]:
     return tuple(replace(step, etag=None) if isinstance(step, Patch) else step for step in steps)
 
 
-def clear(capability: Capability, job: str | None = None) -> tuple[Step, ...]:
+def clear(capability: Capability, job: str | None = None, *, only_urls: bool = False) -> tuple[Step, ...]:
     """Of the steps that take back a boot, those that are needed: none where there is nothing to take back.
 
-    job: the path of one that is to change BIOS attributes at the next reset. Raises BmcRefused where it changes more
-    than a boot of a URL does.
+    job: the path of one that is to change BIOS attributes at the next reset. only_urls: leave an override of another
+    device as it is; a URL beside it boots nothing. Raises BmcRefused where the job changes more than a boot of a URL
+    does.
     """
     steps: list[Step] = []
     boot = capability.override.boot
     enabled = boot.get(ENABLED) not in ("Disabled", None) and not capability.quirk.stays_enabled
-    if enabled or capability.holds_url:
+    ours = (None, "None", "UefiHttp", *capability.quirk.reads_back.get(TARGET, ()))
+    if (enabled or capability.holds_url) and not (only_urls and enabled and boot.get(TARGET) not in ours):
         steps += _change(capability, _undone(capability))
     if capability.bios is not None and capability.quirk.bios is not None:
         left = _differing(capability.bios, capability.quirk.bios.undo)

@@ -264,6 +264,17 @@ def test_what_was_left_is_taken_back(boot: dict[str, Any]) -> None:
     assert [type(step) for step in clear(capability(boot=boot))] == [Patch, Expect]
 
 
+@pytest.mark.parametrize("target", ["UefiHttp", "None", None, "Hdd", "Pxe"])
+def test_an_override_of_another_device_is_left_where_only_urls_are_to_be_taken_back(target: str | None) -> None:
+    boot = {"BootSourceOverrideEnabled": "Continuous", "BootSourceOverrideTarget": target, "HttpBootUri": URL.text}
+    found = capability(boot=boot)
+    assert clear(found) != ()
+    assert clear(found, only_urls=True) == (() if target in ("Hdd", "Pxe") else clear(found))
+    left = bios(**{**DELL, "HttpDev1Uri": URL.text})
+    at_bios = clear(capability("dell", place=Place.BIOS, bios=left, boot=boot), only_urls=True)
+    assert any(isinstance(step, Patch) and step.part == "Attributes" for step in at_bios)
+
+
 CD_ALWAYS = {"BootSourceOverrideEnabled": "Continuous", "BootSourceOverrideTarget": "Cd"}
 
 
