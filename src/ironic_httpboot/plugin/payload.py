@@ -93,16 +93,17 @@ def wanted_instance(task: TaskManager, *, fetch: bool = True) -> Wanted:
     """A ramdisk instance, with its config drive. fetch: also one that is a URL. Raises IronicException, InputError."""
     node = task.node
     given = deploy_utils.get_image_instance_info(node)
+    field = "instance_info/boot_iso"
+    if source := given.get("image_source"):
+        field = "instance_info/image_source"
+        named = ironic_images.get_image_properties(task.context, source, ["boot_iso_id", "kernel_id", "ramdisk_id"])
+        given = {name.removesuffix("_id"): value for name, value in named.items()}
     if given.get("boot_iso"):
         if node.instance_info.get("configdrive"):
             LOG.warning("Node %s boots an ISO: its config drive cannot be put into it and is left out", node.uuid)
-        return Wanted(references={"iso": given["boot_iso"]}, field="instance_info/boot_iso")
-    if given.get("kernel") and given.get("ramdisk"):
-        references = {part: given[part] for part in ("kernel", "ramdisk")}
-    else:
-        found = ironic_images.get_image_properties(task.context, given["image_source"], ["kernel_id", "ramdisk_id"])
-        references = {part: found.get(f"{part}_id") for part in ("kernel", "ramdisk")}
-        deploy_utils.check_for_missing_params(references, f"Image {given['image_source']} of node {node.uuid}")
+        return Wanted(references={"iso": given["boot_iso"]}, field=field)
+    references = {part: given.get(part) for part in ("kernel", "ramdisk")}
+    deploy_utils.check_for_missing_params(references, f"Image {source} of node {node.uuid}")
     more = node.instance_info.get("ramdisk_kernel_arguments") or ""
     return Wanted(
         references=references,
