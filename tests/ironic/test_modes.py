@@ -166,6 +166,35 @@ def test_a_bootloader_of_the_operators_own_is_in_the_image(node: Node, folder: P
         assert "bootloader" in {file.path.name for file in found.blob.files()}
 
 
+@pytest.mark.parametrize("option", ["bootloader", "bootloader_by_arch"])
+def test_ipxe_is_debians_where_ironics_configuration_names_an_image_of_a_partition(
+    node: Node, folder: Path, option: str
+) -> None:
+    (folder / "esp.img").write_bytes(bytes(4 << 20))
+    loader = f"file://{folder}/esp.img"
+    CONF.set_override(option, loader if option == "bootloader" else {"x86_64": loader}, group="conductor")
+    try:
+        with at_work(node, states.DEPLOYING, instance_info=instance(folder), boot_interface="httpboot-ipxe") as task:
+            task.driver.boot.validate(task)
+            task.driver.boot.prepare_instance(task)
+    finally:
+        CONF.clear_override(option, group="conductor")
+    loaders = [each.split("/")[1:] for each in paths(folder) if each.endswith("/ipxex64.efi")]
+    found = [Store(folder / "store").find((token, name)) for token, name in loaders]
+    assert {file.path.name for each in found if each for file in each.blob.files()} == {"snponly.efi"}
+
+
+@pytest.mark.parametrize("info", [{"httpboot_payload": "grub"}, {"httpboot_payload": "uki"}, {"httpboot_chain": "uki"}])
+def test_a_loader_that_nothing_boots_through_is_not_fetched(node: Node, folder: Path, info: dict[str, str]) -> None:
+    given = {**node.driver_info, "bootloader": "http://127.0.0.1:9/esp.img", **info}
+    with at_work(
+        node, states.DEPLOYING, instance_info=instance(folder), driver_info=given, boot_interface="httpboot"
+    ) as task:
+        task.driver.boot.validate(task)
+        task.driver.boot.prepare_instance(task)
+        assert paths(folder)
+
+
 def test_a_dhcp_provider_that_fails_is_named_and_nothing_is_left(node: Node, folder: Path) -> None:
     CONF.set_override("machines", "/proc/nowhere", group="httpboot")
     try:

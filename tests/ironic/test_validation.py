@@ -54,6 +54,22 @@ def test_what_no_image_can_be_is_named(
         pass
 
 
+@pytest.mark.parametrize(
+    ("name", "arch", "said"),
+    [("ramdisk.cpio", "x86_64", "no EFI program"), ("vmlinuz", "aarch64", "is no program for arm64")],
+)
+def test_an_own_ipxe_that_is_no_program_for_the_node_is_named(
+    node: Node, folder: Path, name: str, arch: str, said: str
+) -> None:
+    loader = f"file://{folder}/{name}"
+    change = {"driver_info": {"bootloader": loader}, "properties": {"cpu_arch": arch}}
+    with (
+        at_work(node, states.AVAILABLE, boot_interface="httpboot-ipxe", **given(node, folder, change)) as task,
+        pytest.raises(exception.InvalidParameterValue, match=f"driver_info/bootloader .*{name}: .*{said}.* a .efi"),
+    ):
+        task.driver.boot.validate(task)
+
+
 def long(length: int) -> str:
     """A URL of so many bytes."""
     return "http://192.0.2.9/" + "a" * (length - len("http://192.0.2.9/.iso")) + ".iso"

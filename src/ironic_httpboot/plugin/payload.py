@@ -24,11 +24,11 @@ from oslo_log import log
 from ironic_httpboot import config
 from ironic_httpboot.blob import Blob, examine, whole
 from ironic_httpboot.config import Payload
-from ironic_httpboot.errors import BadUrl, HostError, InputError
+from ironic_httpboot.errors import BadRecipe, BadUrl, HostError, InputError, MalformedMessage
 from ironic_httpboot.http.store import Publication
-from ironic_httpboot.image import loaders, mkimage, netboot
+from ironic_httpboot.image import loaders, mkimage, netboot, pe
 from ironic_httpboot.image.compose import check_loaders, compose
-from ironic_httpboot.model import AppendedFile, BootRecipe, BootUrl, Chain, Container, ImageKind
+from ironic_httpboot.model import AppendedFile, Arch, BootRecipe, BootUrl, Chain, Container, ImageKind
 from ironic_httpboot.plugin import configdrive, images, shelf, translate
 
 LOG = log.getLogger(__name__)
@@ -114,11 +114,11 @@ def wanted_instance(task: TaskManager, *, fetch: bool = True) -> Wanted:
 
 def check(task: TaskManager, wanted: Wanted, payload: Payload) -> None:
     """See all that can be known before anything is fetched. Raises IronicException, HttpBootError."""
-    for name, href in {**wanted.references, **_own_loader(task, wanted)}.items():
+    for name, href in {**wanted.references, **_own_loader(task.node, wanted, payload)}.items():
         images.check(task, wanted.field if name == "iso" else name, href)
     translate.chain_of(task.node)
     if not wanted.iso:
-        _check_loader(task, payload)
+        _check_loader(task.node, wanted, payload)
     if passed(task, wanted) is None:
         shelf.example_url(shelf.name_of(ImageKind.ISO))
 
@@ -149,25 +149,41 @@ def families_of(url: BootUrl, wanted: Wanted) -> list[int]:
     return [version]
 
 
-def _check_loader(task: TaskManager, payload: Payload) -> None:
+def _check_loader(node: Node, wanted: Wanted, payload: Payload) -> None:
     """See that this host has what stands before a node's kernel, where the operator gives none of it."""
-    node = task.node
     arch = translate.arch_of(node)
-    chain = Chain.UKI if payload is Payload.UKI else translate.chain_of(node)
-    own = driver_utils.get_field(node, "bootloader", use_conf=True)
+    own = _own_loader(node, wanted, payload)
     try:
-        if payload is Payload.GRUB:
+        if own:
+            _check_own(own["bootloader"], payload, arch)
+        elif payload is Payload.GRUB:
             mkimage.find_parts(arch)
         elif payload is Payload.IPXE:
-            if not own:
-                loaders.find(loaders.Loader.IPXE, arch)
-        elif not own or chain is Chain.UKI:
-            check_loaders(chain, arch)
+            loaders.find(loaders.Loader.IPXE, arch)
+        else:
+            check_loaders(_chain_of(node, payload), arch)
     except HostError as error:
         hint = f"{error.hint} on this conductor, " if error.hint else ""
         raise exception.InvalidParameterValue(
             f"Node {node.uuid}: {error.message} (hint: {hint}take another payload or chain, or your own bootloader)"
         ) from error
+
+
+def _check_own(href: str, payload: Payload, arch: Arch) -> None:
+    """See that a loader of the operator's that lies on this host is a program, where it has to be. Raises BadRecipe."""
+    path = href.removeprefix("file://")
+    if payload is not Payload.IPXE or path == href:
+        return
+    hint = "with iPXE it is the loader itself, a .efi; leave it out to boot through Debian's"
+    try:
+        with open(path, "rb") as stream:  # its head alone: what it is instead may be large
+            machine = pe.decode(stream.read(pe.HEADER_BYTES)).machine
+    except MalformedMessage as error:
+        raise BadRecipe(f"driver_info/bootloader {path}: {error.message}", hint=hint) from error
+    except OSError as error:
+        raise BadRecipe(f"driver_info/bootloader {path}: read → {error.strerror}") from error
+    if machine != arch.pe_machine:
+        raise BadRecipe(f"driver_info/bootloader {path}: is no program for {arch.value}", hint=hint)
 
 
 def url_for(task: TaskManager, wanted: Wanted) -> BootUrl:
@@ -179,7 +195,7 @@ def url_for(task: TaskManager, wanted: Wanted) -> BootUrl:
 def publish(task: TaskManager, wanted: Wanted) -> Publication:
     """Fetch, compose an ISO, publish it. On a failure nothing is left. Raises IronicException, HttpBootError."""
     with _all_or_nothing(task):
-        files = _fetch(task, wanted)
+        files = _fetch(task, wanted, Payload.IMAGE)
         return _publish_whole(task, wanted, files, Container.ISO)
 
 
@@ -193,7 +209,7 @@ def offers_for(task: TaskManager, wanted: Wanted, payload: Payload) -> dict[int,
     if own := passed(task, wanted):
         return {version: Offer(url=own) for version in families_of(own, wanted)}
     with _all_or_nothing(task):
-        files = _fetch(task, wanted)
+        files = _fetch(task, wanted, payload)
         if wanted.iso or payload in (Payload.IMAGE, Payload.UKI):
             container = Container.EFI if payload is Payload.UKI else Container.ISO
             whole_one = _publish_whole(task, wanted, files, container)
@@ -222,7 +238,7 @@ def _publish_whole(task: TaskManager, wanted: Wanted, files: Mapping[str, Path],
     if wanted.iso:
         blob, kind = Blob.of(whole(examine(files["iso"]))), ImageKind.ISO
     else:
-        chain = Chain.UKI if container is Container.EFI else translate.chain_of(task.node)
+        chain = _chain_of(task.node, Payload.UKI if container is Container.EFI else Payload.IMAGE)
         recipe = _recipe(task, wanted, files, chain, container)
         blob, kind = compose(replace(recipe, bootloader=files.get("bootloader"))), recipe.kind
     return shelf.publish(task.node.uuid, blob, shelf.name_of(kind), seconds=wanted.seconds)
@@ -242,13 +258,23 @@ def _recipe(
     )
 
 
-def _fetch(task: TaskManager, wanted: Wanted) -> dict[str, Path]:
-    return images.fetch(task, {**wanted.references, **_own_loader(task, wanted)})
+def _fetch(task: TaskManager, wanted: Wanted, payload: Payload) -> dict[str, Path]:
+    return images.fetch(task, {**wanted.references, **_own_loader(task.node, wanted, payload)})
 
 
-def _own_loader(task: TaskManager, wanted: Wanted) -> dict[str, str]:
-    loader = driver_utils.get_field(task.node, "bootloader", use_conf=True)
-    return {"bootloader": loader} if loader and not wanted.iso else {}
+def _chain_of(node: Node, payload: Payload) -> Chain:
+    return Chain.UKI if payload is Payload.UKI else translate.chain_of(node)
+
+
+def _own_loader(node: Node, wanted: Wanted, payload: Payload) -> dict[str, str]:
+    """The operator's own loader, where one is used.
+
+    What Ironic's configuration names is an image of an EFI system partition: good for an ISO, and no program for iPXE.
+    """
+    if wanted.iso or payload is Payload.GRUB or _chain_of(node, payload) is Chain.UKI:
+        return {}
+    loader = driver_utils.get_field(node, "bootloader", use_conf=payload is Payload.IMAGE)
+    return {"bootloader": loader} if loader else {}
 
 
 @contextmanager
