@@ -186,6 +186,7 @@ def check_images(task: TaskManager, kind: Payload = Payload.IMAGE) -> list[paylo
             wanted.append(payload.wanted_ramdisk(task, {}))
         if deploy_utils.is_ramdisk_deploy(node):
             wanted.append(payload.wanted_instance(task, fetch=False))
+            payload.check_signed(node, wanted[-1], kind)
         for each in wanted:
             payload.check(task, each, kind)
     return wanted

@@ -17,7 +17,7 @@ from ironic.common import images as ironic_images
 from ironic.conductor.task_manager import TaskManager
 from ironic.conf import CONF
 from ironic.drivers import utils as driver_utils
-from ironic.drivers.modules import deploy_utils, image_utils
+from ironic.drivers.modules import boot_mode_utils, deploy_utils, image_utils
 from ironic.objects.node import Node
 from oslo_log import log
 
@@ -184,6 +184,29 @@ def _check_own(href: str, payload: Payload, arch: Arch) -> None:
         raise BadRecipe(f"driver_info/bootloader {path}: read → {error.strerror}") from error
     if machine != arch.pe_machine:
         raise BadRecipe(f"driver_info/bootloader {path}: is no program for {arch.value}", hint=hint)
+
+
+def check_signed(node: Node, wanted: Wanted, payload: Payload) -> None:
+    """See that an instance's loader is signed where Secure Boot is asked for. Raises IronicException, InputError.
+
+    No matter of agents: Ironic switches Secure Boot on for an instance, and off before an agent is booted again. The
+    operator's own ISO or loader may be signed by whoever is in the firmware.
+    """
+    if wanted.iso or not boot_mode_utils.is_secure_boot_requested(node) or _own_loader(node, wanted, payload):
+        return
+    if payload is not Payload.IMAGE:
+        name, value = "payload", payload.value
+    elif (chain := translate.chain_of(node)) is not Chain.SHIM_GRUB:
+        name, value = "chain", chain.value
+    else:
+        return
+    field = f"driver_info/httpboot_{name}" if node.driver_info.get(f"httpboot_{name}") else f"[httpboot]{name}"
+    where = f"boot_interface {node.boot_interface}" if node.boot_interface == "httpboot-ipxe" else f"{field} {value}"
+    raise InputError(
+        f"node {node.uuid}: instance_info/capabilities ask for Secure Boot, and with {where} the loader is not signed",
+        hint="the boot interface httpboot or redfish-http-url, driver_info/httpboot_payload image and httpboot_chain "
+        "shim+grub; or a signed instance_info/boot_iso of your own",
+    )
 
 
 def url_for(task: TaskManager, wanted: Wanted) -> BootUrl:
