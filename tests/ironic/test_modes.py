@@ -16,7 +16,7 @@ from ironic_httpboot.emulator.serve import Emulator
 from ironic_httpboot.http.store import Store
 from ironic_httpboot.plugin import bmc, upkeep
 from kit import conductor
-from kit.conductor import FILES, SYSTEM, URL4, at_work
+from kit.conductor import FILES, SYSTEM, URL4, URL6, at_work
 from kit.ironic import boot_of
 
 
@@ -150,6 +150,11 @@ def test_each_payload_is_told_by_dhcp_and_taken_back(
         assert machine.url is not None
         assert machine.url.startswith("http://{server}:8080/")
         assert (machine.script is not None) == (payload == "ipxe")
+        scripts = {URL4: machine.script, URL6: machine.script6} if payload == "ipxe" else {}
+        for url, script in scripts.items():
+            found = Store(folder / "store").find((str(script).split("/")[3], "boot.ipxe"))
+            assert found is not None
+            assert f" {url}/".encode() in found.blob.read_at(0, found.blob.size_bytes)
         assert boot_of(emulator.url, SYSTEM)["BootSourceOverrideTarget"] == "UefiHttp"
         task.driver.boot.clean_up_instance(task)
         assert (paths(folder), list((folder / "machines").iterdir())) == ([], [])
