@@ -9,6 +9,7 @@ import pytest
 from ironic.common import exception, states
 from ironic.conductor import utils as manager_utils
 from ironic.conf import CONF
+from ironic.drivers.modules import image_utils
 from ironic.objects.node import Node
 
 from ironic_httpboot import config
@@ -213,3 +214,19 @@ def test_a_dhcp_provider_that_fails_is_named_and_nothing_is_left(node: Node, fol
     with at_work(node) as task:
         task.driver.boot.clean_up_instance(task)
     assert paths(folder) == []
+
+
+@pytest.mark.parametrize("interface", ["redfish-http-url", "httpboot", "httpboot-ipxe"])
+def test_virtual_media_is_published_and_withdrawn_as_with_ironics_own_interfaces(
+    node: Node, folder: Path, interface: str
+) -> None:
+    """As `baremetal node vmedia attach` does it, before it asks the BMC."""
+    (folder / "http" / "redfish").mkdir(parents=True, exist_ok=True)
+    with at_work(node, states.ACTIVE, boot_interface=interface) as task:
+        image_utils.cleanup_remote_image(task, "x.iso")
+        image = f"file://{folder}/vmlinuz"
+        url = image_utils.prepare_remote_image(task, image, file_name="x.iso", download_source="local")
+        assert url == "http://192.0.2.1:8081/redfish/x.iso"
+        assert (folder / "http" / "redfish" / "x.iso").exists()
+        image_utils.cleanup_remote_image(task, "x.iso")
+        assert not (folder / "http" / "redfish" / "x.iso").exists()

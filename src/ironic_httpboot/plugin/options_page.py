@@ -39,7 +39,8 @@ _TYPES = """
 
 | hardware type | is | boot interfaces, ours first |
 |---|---|---|
-| `redfish-httpboot` | Ironic's `redfish` | `redfish-http-url`, `httpboot`, `httpboot-ipxe`, and all of Ironic's |
+| `redfish-httpboot` | Ironic's `redfish` | `redfish-http-url`, `httpboot`, `httpboot-ipxe`, and all of Ironic's; \
+`redfish-virtual-media` and `redfish-https` with Ironic 39 alone |
 | `ipmi-httpboot` | Ironic's `ipmi` | `httpboot`, `httpboot-ipxe`, and all of Ironic's |
 
 The DHCP provider is `httpboot` (`[dhcp]dhcp_provider`).
