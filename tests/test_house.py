@@ -43,7 +43,6 @@ SEEN_WHOLE = {
     "plugin/network_boot.py": "ironic/test_dhcp_path.py",
     "plugin/payload.py": "ironic/test_redfish_http_url.py",
     "plugin/shelf.py": "ironic/test_redfish_http_url.py",
-    "plugin/translate.py": "ironic/test_redfish_http_url.py",
     "plugin/upkeep.py": "ironic/test_upkeep.py",
 }
 """Modules that only make sense as part of a whole, and the test that sees them in it."""
