@@ -254,7 +254,9 @@ class BootedMachineTable(_Table):
     duid: str | None = Field(default=None, pattern=r"^(?:[0-9a-fA-F]{2}:?){3,130}$")
     addresses: tuple[Address, ...] = ()
     url: DhcpUrl | None = None
+    url6: DhcpUrl | None = None
     script: DhcpUrl | None = None
+    script6: DhcpUrl | None = None
     kernel: Path | None = None
     initrds: tuple[Path, ...] = ()
     cmdline: str = ""
@@ -268,6 +270,9 @@ class BootedMachineTable(_Table):
             raise ValueError("needs mac, uuid or duid: by one of them it is known")
         if self.url and self.kernel:
             raise ValueError("has a url and a kernel: give the one or the other")
+        for key, general in (("url6", "url"), ("script6", "script")):
+            if getattr(self, key) and not getattr(self, general):
+                raise ValueError(f"has {key}, but no {general}: {general} alone counts over IPv6 as well")
         if self.kernel is None and (self.initrds or self.cmdline):
             raise ValueError("has initrds or cmdline, but no kernel")
         return self

@@ -1,4 +1,4 @@
-"""What a node boots may stand in Glance: by UUID, by URL, or as an image that names its kernel and its ramdisk."""
+"""What a node boots may stand in Glance: by UUID, by URL, or as an image that names its ISO, or kernel and ramdisk."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from ironic.common import states
+from ironic.common import exception, states
 from ironic.conf import CONF
 from ironic.objects.node import Node
 
@@ -43,3 +43,28 @@ def test_kernel_and_ramdisk_come_from_glance(node: Node, folder: Path, images: G
             fetched = {part: (folder / "images" / node.uuid / part).read_bytes() for part in ids}
             assert fetched == data
             task.driver.boot.clean_up_instance(task)
+
+
+@pytest.mark.parametrize("more", [{}, {"kernel_id": "a", "ramdisk_id": "b"}], ids=["alone", "before a kernel"])
+def test_an_image_may_name_the_iso_that_is_booted(
+    node: Node, folder: Path, images: Glance, more: dict[str, str]
+) -> None:
+    data = b"an ISO of the operator's own"
+    iso = images.add("iso", "ami", data)
+    whole = images.add("whole", "ami", b"its file is not looked at", {"boot_iso_id": iso, **more})
+    with at_work(node, states.DEPLOYING, instance_info={"image_source": whole}) as task:
+        task.driver.boot.validate(task)
+        task.driver.boot.prepare_instance(task)
+        (published,) = Store(folder / "store").published()[node.uuid]
+        found = Store(folder / "store").find((published.token, published.name))
+        assert found is not None
+        assert found.blob.read_at(0, found.blob.size_bytes) == data
+
+
+def test_an_image_that_names_nothing_to_boot_is_refused_with_what_it_lacks(node: Node, images: Glance) -> None:
+    whole = images.add("whole", "ami", b"its file is not looked at", {"kernel_id": "a"})
+    with (
+        at_work(node, states.DEPLOYING, instance_info={"image_source": whole}) as task,
+        pytest.raises(exception.MissingParameterValue, match=f"Image {whole} .*ramdisk"),
+    ):
+        task.driver.boot.validate(task)

@@ -9,6 +9,7 @@ import pytest
 from ironic.common import exception, states
 from ironic.conductor import utils as manager_utils
 from ironic.conf import CONF
+from ironic.drivers.modules import image_utils
 from ironic.objects.node import Node
 
 from ironic_httpboot import config
@@ -16,7 +17,7 @@ from ironic_httpboot.emulator.serve import Emulator
 from ironic_httpboot.http.store import Store
 from ironic_httpboot.plugin import bmc, upkeep
 from kit import conductor
-from kit.conductor import FILES, SYSTEM, URL4, at_work
+from kit.conductor import FILES, SYSTEM, URL4, URL6, at_work
 from kit.ironic import boot_of
 
 
@@ -150,6 +151,11 @@ def test_each_payload_is_told_by_dhcp_and_taken_back(
         assert machine.url is not None
         assert machine.url.startswith("http://{server}:8080/")
         assert (machine.script is not None) == (payload == "ipxe")
+        scripts = {URL4: machine.script, URL6: machine.script6} if payload == "ipxe" else {}
+        for url, script in scripts.items():
+            found = Store(folder / "store").find((str(script).split("/")[3], "boot.ipxe"))
+            assert found is not None
+            assert f" {url}/".encode() in found.blob.read_at(0, found.blob.size_bytes)
         assert boot_of(emulator.url, SYSTEM)["BootSourceOverrideTarget"] == "UefiHttp"
         task.driver.boot.clean_up_instance(task)
         assert (paths(folder), list((folder / "machines").iterdir())) == ([], [])
@@ -166,6 +172,35 @@ def test_a_bootloader_of_the_operators_own_is_in_the_image(node: Node, folder: P
         assert "bootloader" in {file.path.name for file in found.blob.files()}
 
 
+@pytest.mark.parametrize("option", ["bootloader", "bootloader_by_arch"])
+def test_ipxe_is_debians_where_ironics_configuration_names_an_image_of_a_partition(
+    node: Node, folder: Path, option: str
+) -> None:
+    (folder / "esp.img").write_bytes(bytes(4 << 20))
+    loader = f"file://{folder}/esp.img"
+    CONF.set_override(option, loader if option == "bootloader" else {"x86_64": loader}, group="conductor")
+    try:
+        with at_work(node, states.DEPLOYING, instance_info=instance(folder), boot_interface="httpboot-ipxe") as task:
+            task.driver.boot.validate(task)
+            task.driver.boot.prepare_instance(task)
+    finally:
+        CONF.clear_override(option, group="conductor")
+    loaders = [each.split("/")[1:] for each in paths(folder) if each.endswith("/ipxex64.efi")]
+    found = [Store(folder / "store").find((token, name)) for token, name in loaders]
+    assert {file.path.name for each in found if each for file in each.blob.files()} == {"snponly.efi"}
+
+
+@pytest.mark.parametrize("info", [{"httpboot_payload": "grub"}, {"httpboot_payload": "uki"}, {"httpboot_chain": "uki"}])
+def test_a_loader_that_nothing_boots_through_is_not_fetched(node: Node, folder: Path, info: dict[str, str]) -> None:
+    given = {**node.driver_info, "bootloader": "http://127.0.0.1:9/esp.img", **info}
+    with at_work(
+        node, states.DEPLOYING, instance_info=instance(folder), driver_info=given, boot_interface="httpboot"
+    ) as task:
+        task.driver.boot.validate(task)
+        task.driver.boot.prepare_instance(task)
+        assert paths(folder)
+
+
 def test_a_dhcp_provider_that_fails_is_named_and_nothing_is_left(node: Node, folder: Path) -> None:
     CONF.set_override("machines", "/proc/nowhere", group="httpboot")
     try:
@@ -179,3 +214,19 @@ def test_a_dhcp_provider_that_fails_is_named_and_nothing_is_left(node: Node, fol
     with at_work(node) as task:
         task.driver.boot.clean_up_instance(task)
     assert paths(folder) == []
+
+
+@pytest.mark.parametrize("interface", ["redfish-http-url", "httpboot", "httpboot-ipxe"])
+def test_virtual_media_is_published_and_withdrawn_as_with_ironics_own_interfaces(
+    node: Node, folder: Path, interface: str
+) -> None:
+    """As `baremetal node vmedia attach` does it, before it asks the BMC."""
+    (folder / "http" / "redfish").mkdir(parents=True, exist_ok=True)
+    with at_work(node, states.ACTIVE, boot_interface=interface) as task:
+        image_utils.cleanup_remote_image(task, "x.iso")
+        image = f"file://{folder}/vmlinuz"
+        url = image_utils.prepare_remote_image(task, image, file_name="x.iso", download_source="local")
+        assert url == "http://192.0.2.1:8081/redfish/x.iso"
+        assert (folder / "http" / "redfish" / "x.iso").exists()
+        image_utils.cleanup_remote_image(task, "x.iso")
+        assert not (folder / "http" / "redfish" / "x.iso").exists()

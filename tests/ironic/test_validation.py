@@ -54,6 +54,84 @@ def test_what_no_image_can_be_is_named(
         pass
 
 
+@pytest.mark.parametrize(
+    ("name", "arch", "said"),
+    [("ramdisk.cpio", "x86_64", "no EFI program"), ("vmlinuz", "aarch64", "is no program for arm64")],
+)
+def test_an_own_ipxe_that_is_no_program_for_the_node_is_named(
+    node: Node, folder: Path, name: str, arch: str, said: str
+) -> None:
+    loader = f"file://{folder}/{name}"
+    change = {"driver_info": {"bootloader": loader}, "properties": {"cpu_arch": arch}}
+    with (
+        at_work(node, states.AVAILABLE, boot_interface="httpboot-ipxe", **given(node, folder, change)) as task,
+        pytest.raises(exception.InvalidParameterValue, match=f"driver_info/bootloader .*{name}: .*{said}.* a .efi"),
+    ):
+        task.driver.boot.validate(task)
+
+
+SECURE = {"instance_info": {"capabilities": {"secure_boot": "true"}}}
+
+
+@pytest.mark.parametrize(
+    ("interface", "info", "said"),
+    [
+        ("httpboot-ipxe", {}, "boot_interface httpboot-ipxe"),
+        ("httpboot", {"httpboot_payload": "ipxe"}, "driver_info/httpboot_payload ipxe"),
+        ("httpboot", {"httpboot_payload": "grub"}, "driver_info/httpboot_payload grub"),
+        ("httpboot", {"httpboot_payload": "uki"}, "driver_info/httpboot_payload uki"),
+        ("httpboot", {"httpboot_chain": "grub"}, "driver_info/httpboot_chain grub"),
+        ("redfish-http-url", {"httpboot_chain": "grub"}, "driver_info/httpboot_chain grub"),
+        ("redfish-http-url", {"httpboot_chain": "uki"}, "driver_info/httpboot_chain uki"),
+        ("redfish-http-url", {"httpboot_chain": "uki", "bootloader": "http://192.0.2.9/esp.img"}, "httpboot_chain uki"),
+    ],
+)
+def test_an_instance_with_secure_boot_is_refused_a_loader_that_is_not_signed(
+    node: Node, folder: Path, interface: str, info: dict[str, str], said: str
+) -> None:
+    fields = {"boot_interface": interface, **given(node, folder, {**SECURE, "driver_info": info})}
+    with (
+        at_work(node, states.AVAILABLE, **fields) as task,
+        pytest.raises(
+            exception.InvalidParameterValue, match=f"Secure Boot, and with .*{said} .*httpboot_payload image"
+        ),
+    ):
+        task.driver.boot.validate(task)
+    # An agent is booted before Ironic switches Secure Boot on.
+    with at_work(node, deploy_interface="direct") as task:
+        task.driver.boot.validate(task)
+    plain = given(node, folder, {})["instance_info"]
+    for unasked in (
+        plain,
+        {**plain, "capabilities": {"secure_boot": "false"}},
+        {**own_iso(), **SECURE["instance_info"]},
+    ):
+        with at_work(node, deploy_interface="ramdisk", instance_info=unasked) as task:
+            task.driver.boot.validate(task)
+
+
+def own_iso() -> dict[str, str]:
+    """An instance's ISO of the operator's own."""
+    return {"boot_iso": "https://images.example/own.iso"}
+
+
+@pytest.mark.parametrize(
+    ("interface", "info"),
+    [
+        ("redfish-http-url", {}),
+        ("httpboot", {}),
+        ("httpboot", {"httpboot_chain": "grub", "bootloader": "http://192.0.2.9/esp.img"}),
+        ("httpboot-ipxe", {"bootloader": "http://192.0.2.9/ipxe.efi"}),
+    ],
+)
+def test_an_instance_with_secure_boot_is_given_the_signed_loader_or_the_operators_own(
+    node: Node, folder: Path, interface: str, info: dict[str, str]
+) -> None:
+    fields = {"boot_interface": interface, **given(node, folder, {**SECURE, "driver_info": info})}
+    with at_work(node, states.AVAILABLE, **fields) as task:
+        task.driver.boot.validate(task)
+
+
 def long(length: int) -> str:
     """A URL of so many bytes."""
     return "http://192.0.2.9/" + "a" * (length - len("http://192.0.2.9/.iso")) + ".iso"

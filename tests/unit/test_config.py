@@ -385,6 +385,8 @@ def test_machines_networks_and_how_dhcp_is_answered_stand_in_one_file(toml: Path
         ("http://{server}:8080/a.iso", "ftp://{server}/a.iso", "line 12: machine.0.url: scheme is 'ftp'"),
         ("a.iso", "x" * 230 + ".iso", "line 12: machine.0.url"),
         ('url = "', 'kernel = "k"\nurl = "', "line 10: machine.0: has a url and a kernel"),
+        ('url = "', 'url6 = "', "line 10: machine.0: has url6, but no url"),
+        ('url = "', 'script6 = "http://a/b"\nurl = "', "line 10: machine.0: has script6, but no script"),
         ('url = "', 'cmdline = "k"\nurl = "', "line 10: machine.0: has initrds or cmdline, but no kernel"),
     ],
 )

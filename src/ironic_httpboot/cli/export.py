@@ -122,7 +122,8 @@ def _host(path: Path, dhcp: config.DhcpTable, machine: config.BootedMachineTable
         )
     url = machine.url or dhcp.loaders.get(machine.arch.value) or dhcp.url
     script = machine.script or dhcp.script
-    if SERVER_MARK in (url or "") + (script or ""):
+    url6, script6 = machine.url6 or url, machine.script6 or script
+    if any(SERVER_MARK in (each or "") for each in (url, script, url6, script6)):
         raise BadConfig(
             f"{path}: machine {name}: its URL holds {SERVER_MARK}, which only `httpboot serve` fills in",
             hint="write the address",
@@ -132,8 +133,8 @@ def _host(path: Path, dhcp: config.DhcpTable, machine: config.BootedMachineTable
         mac=machine.mac,
         duid=machine.duid or "",
         url4=url if url and fits(url, 4) else None,
-        url6=url if url and fits(url, 6) else None,
+        url6=url6 if url6 and fits(url6, 6) else None,
         script=script,
-        script6=script if script and fits(script, 6) else None,
+        script6=script6 if script6 and fits(script6, 6) else None,
         addresses=machine.addresses,
     )

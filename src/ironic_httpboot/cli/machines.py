@@ -35,9 +35,11 @@ class Images:
     def boot_of(self, table: config.BootedMachineTable) -> Boot:
         """What a machine boots. Raises BadConfig, BadRecipe, HostError."""
         if table.payload in (config.Payload.IMAGE, config.Payload.UKI):
-            return Boot(url=self.url_for(table), script=table.script)
+            return Boot(url=self.url_for(table), script=table.script, script6=table.script6)
         pieces, _ = self._pieces.get(table) or self._in_pieces(table)
-        return Boot(url=pieces.loader.text, script=pieces.then.text if pieces.then else table.script)
+        if pieces.then:
+            return Boot(url=pieces.loader.text, script=pieces.then.text)
+        return Boot(url=pieces.loader.text, script=table.script, script6=table.script6)
 
     def _in_pieces(self, table: config.BootedMachineTable) -> tuple[netboot.Pieces, list[Publication]]:
         name = name_of(table)
@@ -133,9 +135,9 @@ def _machine(table: config.BootedMachineTable, default: Boot, images: Images | N
     if table.kernel is not None and images is not None:
         boot = images.boot_of(table)
     elif table.url is not None:
-        boot = Boot(url=table.url, script=table.script or default.script)
+        boot = Boot(url=table.url, url6=table.url6, script=table.script or default.script, script6=table.script6)
     elif table.script is not None:
-        boot = replace(default, script=table.script)
+        boot = replace(default, script=table.script, script6=table.script6)
     return Machine(
         name=name_of(table),
         mac=bytes.fromhex(table.mac.replace(":", "")) if table.mac else b"",

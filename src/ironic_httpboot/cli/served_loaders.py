@@ -111,7 +111,8 @@ def _uses(dhcp: config.DhcpTable, machines: Sequence[config.BootedMachineTable])
     if dhcp.url is not None and dhcp.url.endswith(_SUFFIX):
         yield _Use(where="dhcp.url", url=dhcp.url, arch=None, script=dhcp.script)
     for machine in machines:
-        if machine.url is not None and machine.url.endswith(_SUFFIX):
-            arch = machine.arch if "arch" in machine.model_fields_set else None
-            script = machine.script or dhcp.script
-            yield _Use(where=f"machine {name_of(machine)}: url", url=machine.url, arch=arch, script=script)
+        arch = machine.arch if "arch" in machine.model_fields_set else None
+        script = machine.script or dhcp.script
+        for key, told, then in (("url", machine.url, script), ("url6", machine.url6, machine.script6 or script)):
+            if told is not None and told.endswith(_SUFFIX):
+                yield _Use(where=f"machine {name_of(machine)}: {key}", url=told, arch=arch, script=then)

@@ -56,23 +56,25 @@ class Boot:
     """What a machine boots. Never logged: URLs may hold secrets.
 
     url: for firmware of any architecture that `loaders` does not name. loaders: architecture's label → URL. script: for
-    the iPXE that asks again.
+    the iPXE that asks again. url6, script6: in their place over IPv6.
     """
 
     url: str | None = field(default=None, repr=False)
     loaders: Mapping[str, str] = field(default_factory=lambda: _NO_LOADERS, repr=False)
     script: str | None = field(default=None, repr=False)
+    url6: str | None = field(default=None, repr=False)
+    script6: str | None = field(default=None, repr=False)
 
     def url_for(self, client: Client, server: Address) -> str | None:
         """The URL that answers what a client wants, or None.
 
         Firmware gets none that it could not fetch: an address of the other family is a host name to it.
         """
-        wants = client.wants
+        wants, over6 = client.wants, server.version == 6
         if wants is Wants.URL:
-            found = self.loaders.get(client.arch_label or "", self.url)
+            found = self.loaders.get(client.arch_label or "", self.url6 if over6 and self.url6 else self.url)
         elif wants is Wants.SCRIPT:
-            found = self.script
+            found = self.script6 if over6 and self.script6 else self.script
         else:
             return None
         if found is None or (server.is_unspecified and SERVER_MARK in found):

@@ -34,7 +34,27 @@ PROPERTIES = {
 }
 
 
-class RedfishHTTPBoot(base.BootInterface):
+class AttachesMedia:
+    """What Ironic 39 asks of a node's boot interface when virtual media is attached or detached (image_utils.py:
+    ImageHandler): the same as of its own for Redfish. Releases before ask for the hardware type's name instead."""
+
+    @property
+    def image_publisher_settings(self) -> base.ImagePublisherSettings | None:
+        """Where such an image is put: looked up when it is asked for, as [redfish] may change."""
+        if not hasattr(base, "ImagePublisherSettings"):  # before 39 each property is read, and this one is not used
+            return None
+        redfish = CONF.redfish
+        return base.ImagePublisherSettings(
+            swift_enabled=redfish.use_swift,
+            container=redfish.swift_container,
+            timeout=redfish.swift_object_expiry_timeout,
+            image_subdir="redfish",
+            file_permission=redfish.file_permission,
+            kernel_params=redfish.kernel_append_params,
+        )
+
+
+class RedfishHTTPBoot(AttachesMedia, base.BootInterface):
     """Boot from one HTTP(S) URL that the BMC is told over Redfish."""
 
     capabilities = ("ramdisk_boot", "ramdisk_boot_configdrive")
@@ -241,6 +261,7 @@ def check_images(task: TaskManager, kind: Payload = Payload.IMAGE) -> list[paylo
             wanted.append(payload.wanted_ramdisk(task, {}))
         if deploy_utils.is_ramdisk_deploy(node):
             wanted.append(payload.wanted_instance(task, fetch=False))
+            payload.check_signed(node, wanted[-1], kind)
         for each in wanted:
             payload.check(task, each, kind)
     return wanted

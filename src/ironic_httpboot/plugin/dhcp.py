@@ -19,6 +19,7 @@ from ironic.dhcp import base
 
 from ironic_httpboot.dhcp.iana import Option4, Option6
 from ironic_httpboot.dhcp.policy import SERVER_MARK
+from ironic_httpboot.model import BootUrl
 from ironic_httpboot.plugin import conf
 from ironic_httpboot.plugin.dhcp_options import SCRIPT, Option
 
@@ -76,24 +77,43 @@ def forget(uuid: str) -> None:
 
 
 def machine_file(name: str, macs: Sequence[str], options: Sequence[Option]) -> str:
-    """The text of a machine file: a table for each port, with a URL that names whichever address the server has."""
+    """The text of a machine file: a table for each port, with a URL of its own for each family where they differ."""
     urls = [each for each in options if each["opt_name"] in _URLS]
     scripts = [each for each in options if each["opt_name"].removeprefix(SCRIPT) in _URLS and each not in urls]
-    keys = {"url": urls, "script": scripts}
+    keys = {**_by_family("url", urls), **_by_family("script", scripts)}
     lines = []
     for mac in macs:
         lines += ["[[machine]]", f"name = {json.dumps(name)}", f"mac = {json.dumps(mac)}"]
-        lines += [f"{key} = {json.dumps(_of_server(found[0]['opt_value']))}" for key, found in keys.items() if found]
+        lines += [f"{key} = {json.dumps(value)}" for key, value in keys.items()]
     return "\n".join([*lines, ""])
 
 
+def _by_family(key: str, options: Sequence[Option]) -> dict[str, str]:
+    """A key of machine files, and the one for IPv6 beside it where that says something else."""
+    told = {option["ip_version"]: _of_server(option["opt_value"]) for option in options}
+    first = told.get(4, told.get(6))
+    if first is None:
+        return {}
+    return {key: first, **({f"{key}6": told[6]} if told.get(6, first) != first else {})}
+
+
 def _of_server(url: str) -> str:
-    """A URL of ours, with the address of whichever family the machine asks over; another's as it is."""
-    if not any(url.startswith(f"{base}/") for base in (conf.base_url(CONF, 4), conf.base_url(CONF, 6)) if base):
-        return url
+    """A URL of ours with the DHCP server's own address on whichever network the machine is, where that can be meant.
+
+    A name stays, and so does https, whose certificate names one host, and a port that one family alone has.
+    """
+    bases = [BootUrl.parse(base) for base in (conf.base_url(CONF, 4), conf.base_url(CONF, 6)) if base]
     parts = urlsplit(url)
+    if not any(url.startswith(f"{base.text}/") for base in bases):
+        return url
+    if any(base.address is None or base.scheme != "http" or _port(base.text) != _port(url) for base in bases):
+        return url
     port = f":{parts.port}" if parts.port else ""
     return urlunsplit(parts._replace(netloc=f"{SERVER_MARK}{port}"))
+
+
+def _port(url: str) -> int:
+    return urlsplit(url).port or 80
 
 
 def _file(uuid: str) -> Path:

@@ -40,7 +40,7 @@ _LONGEST_LOADER = "ipxeaa64.efi"
 """Of the names under which loaders are published that fetch the rest."""
 
 
-class HTTPBoot(pxe_base.PXEBaseMixin, base.BootInterface):
+class HTTPBoot(boot.AttachesMedia, pxe_base.PXEBaseMixin, base.BootInterface):
     """Boot from one HTTP(S) URL that DHCP tells, with vendor class HTTPClient."""
 
     http_boot_enabled = True

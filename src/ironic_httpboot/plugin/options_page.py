@@ -19,9 +19,9 @@ _NODE_FIELDS = {
     "`driver_info/httpboot_chain`": "as `chain`",
     "`driver_info/httpboot_payload`": "as `payload`",
     "`driver_info/httpboot_iso`": "as `boot_iso`",
-    "`driver_info/bootloader`": "an image of an EFI system partition that takes the place of ours in the ISO, or with "
-    "iPXE the loader itself; the chain or payload `uki` and the payload `grub` take no other. "
-    "`bootloader` and `bootloader_by_arch` of `[conductor]` count as well",
+    "`driver_info/bootloader`": "an image of an EFI system partition that takes the place of ours in the ISO; with the "
+    "payload `ipxe`, the loader itself, a program. The chain or payload `uki` and the payload `grub` take no other. "
+    "`bootloader` and `bootloader_by_arch` of `[conductor]`, which are such images, count for the ISO as well",
     "`driver_info/deploy_kernel`, `deploy_ramdisk`, `deploy_iso`, and the same with `rescue_`": "as with Ironic's own "
     "boot interfaces; `[conductor]` has the same, also by architecture",
     "`driver_info/force_persistent_boot_device`": "how long a boot device is to last: `Default` once for an agent and "
@@ -39,7 +39,8 @@ _TYPES = """
 
 | hardware type | is | boot interfaces, ours first |
 |---|---|---|
-| `redfish-httpboot` | Ironic's `redfish` | `redfish-http-url`, `httpboot`, `httpboot-ipxe`, and all of Ironic's |
+| `redfish-httpboot` | Ironic's `redfish` | `redfish-http-url`, `httpboot`, `httpboot-ipxe`, and all of Ironic's; \
+`redfish-virtual-media` and `redfish-https` with Ironic 39 alone |
 | `ipmi-httpboot` | Ironic's `ipmi` | `httpboot`, `httpboot-ipxe`, and all of Ironic's |
 
 The DHCP provider is `httpboot` (`[dhcp]dhcp_provider`).

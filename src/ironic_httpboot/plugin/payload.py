@@ -17,18 +17,18 @@ from ironic.common import images as ironic_images
 from ironic.conductor.task_manager import TaskManager
 from ironic.conf import CONF
 from ironic.drivers import utils as driver_utils
-from ironic.drivers.modules import deploy_utils, image_utils
+from ironic.drivers.modules import boot_mode_utils, deploy_utils, image_utils
 from ironic.objects.node import Node
 from oslo_log import log
 
 from ironic_httpboot import config
 from ironic_httpboot.blob import Blob, examine, whole
 from ironic_httpboot.config import Payload
-from ironic_httpboot.errors import BadUrl, HostError, InputError
+from ironic_httpboot.errors import BadRecipe, BadUrl, HostError, InputError, MalformedMessage
 from ironic_httpboot.http.store import Publication
-from ironic_httpboot.image import loaders, mkimage, netboot
+from ironic_httpboot.image import loaders, mkimage, netboot, pe
 from ironic_httpboot.image.compose import check_loaders, compose
-from ironic_httpboot.model import AppendedFile, BootRecipe, BootUrl, Chain, Container, ImageKind
+from ironic_httpboot.model import AppendedFile, Arch, BootRecipe, BootUrl, Chain, Container, ImageKind
 from ironic_httpboot.plugin import configdrive, images, shelf, translate
 
 LOG = log.getLogger(__name__)
@@ -93,16 +93,17 @@ def wanted_instance(task: TaskManager, *, fetch: bool = True) -> Wanted:
     """A ramdisk instance, with its config drive. fetch: also one that is a URL. Raises IronicException, InputError."""
     node = task.node
     given = deploy_utils.get_image_instance_info(node)
+    field = "instance_info/boot_iso"
+    if source := given.get("image_source"):
+        field = "instance_info/image_source"
+        named = ironic_images.get_image_properties(task.context, source, ["boot_iso_id", "kernel_id", "ramdisk_id"])
+        given = {name.removesuffix("_id"): value for name, value in named.items()}
     if given.get("boot_iso"):
         if node.instance_info.get("configdrive"):
             LOG.warning("Node %s boots an ISO: its config drive cannot be put into it and is left out", node.uuid)
-        return Wanted(references={"iso": given["boot_iso"]}, field="instance_info/boot_iso")
-    if given.get("kernel") and given.get("ramdisk"):
-        references = {part: given[part] for part in ("kernel", "ramdisk")}
-    else:
-        found = ironic_images.get_image_properties(task.context, given["image_source"], ["kernel_id", "ramdisk_id"])
-        references = {part: found.get(f"{part}_id") for part in ("kernel", "ramdisk")}
-        deploy_utils.check_for_missing_params(references, f"Image {given['image_source']} of node {node.uuid}")
+        return Wanted(references={"iso": given["boot_iso"]}, field=field)
+    references = {part: given.get(part) for part in ("kernel", "ramdisk")}
+    deploy_utils.check_for_missing_params(references, f"Image {source} of node {node.uuid}")
     more = node.instance_info.get("ramdisk_kernel_arguments") or ""
     return Wanted(
         references=references,
@@ -113,11 +114,11 @@ def wanted_instance(task: TaskManager, *, fetch: bool = True) -> Wanted:
 
 def check(task: TaskManager, wanted: Wanted, payload: Payload) -> None:
     """See all that can be known before anything is fetched. Raises IronicException, HttpBootError."""
-    for name, href in {**wanted.references, **_own_loader(task, wanted)}.items():
+    for name, href in {**wanted.references, **_own_loader(task.node, wanted, payload)}.items():
         images.check(task, wanted.field if name == "iso" else name, href)
     translate.chain_of(task.node)
     if not wanted.iso:
-        _check_loader(task, payload)
+        _check_loader(task.node, wanted, payload)
     if passed(task, wanted) is None:
         shelf.example_url(shelf.name_of(ImageKind.ISO))
 
@@ -148,25 +149,64 @@ def families_of(url: BootUrl, wanted: Wanted) -> list[int]:
     return [version]
 
 
-def _check_loader(task: TaskManager, payload: Payload) -> None:
+def _check_loader(node: Node, wanted: Wanted, payload: Payload) -> None:
     """See that this host has what stands before a node's kernel, where the operator gives none of it."""
-    node = task.node
     arch = translate.arch_of(node)
-    chain = Chain.UKI if payload is Payload.UKI else translate.chain_of(node)
-    own = driver_utils.get_field(node, "bootloader", use_conf=True)
+    own = _own_loader(node, wanted, payload)
     try:
-        if payload is Payload.GRUB:
+        if own:
+            _check_own(own["bootloader"], payload, arch)
+        elif payload is Payload.GRUB:
             mkimage.find_parts(arch)
         elif payload is Payload.IPXE:
-            if not own:
-                loaders.find(loaders.Loader.IPXE, arch)
-        elif not own or chain is Chain.UKI:
-            check_loaders(chain, arch)
+            loaders.find(loaders.Loader.IPXE, arch)
+        else:
+            check_loaders(_chain_of(node, payload), arch)
     except HostError as error:
         hint = f"{error.hint} on this conductor, " if error.hint else ""
         raise exception.InvalidParameterValue(
             f"Node {node.uuid}: {error.message} (hint: {hint}take another payload or chain, or your own bootloader)"
         ) from error
+
+
+def _check_own(href: str, payload: Payload, arch: Arch) -> None:
+    """See that a loader of the operator's that lies on this host is a program, where it has to be. Raises BadRecipe."""
+    path = href.removeprefix("file://")
+    if payload is not Payload.IPXE or path == href:
+        return
+    hint = "with iPXE it is the loader itself, a .efi; leave it out to boot through Debian's"
+    try:
+        with open(path, "rb") as stream:  # its head alone: what it is instead may be large
+            machine = pe.decode(stream.read(pe.HEADER_BYTES)).machine
+    except MalformedMessage as error:
+        raise BadRecipe(f"driver_info/bootloader {path}: {error.message}", hint=hint) from error
+    except OSError as error:
+        raise BadRecipe(f"driver_info/bootloader {path}: read → {error.strerror}") from error
+    if machine != arch.pe_machine:
+        raise BadRecipe(f"driver_info/bootloader {path}: is no program for {arch.value}", hint=hint)
+
+
+def check_signed(node: Node, wanted: Wanted, payload: Payload) -> None:
+    """See that an instance's loader is signed where Secure Boot is asked for. Raises IronicException, InputError.
+
+    No matter of agents: Ironic switches Secure Boot on for an instance, and off before an agent is booted again. The
+    operator's own ISO or loader may be signed by whoever is in the firmware.
+    """
+    if wanted.iso or not boot_mode_utils.is_secure_boot_requested(node) or _own_loader(node, wanted, payload):
+        return
+    if payload is not Payload.IMAGE:
+        name, value = "payload", payload.value
+    elif (chain := translate.chain_of(node)) is not Chain.SHIM_GRUB:
+        name, value = "chain", chain.value
+    else:
+        return
+    field = f"driver_info/httpboot_{name}" if node.driver_info.get(f"httpboot_{name}") else f"[httpboot]{name}"
+    where = f"boot_interface {node.boot_interface}" if node.boot_interface == "httpboot-ipxe" else f"{field} {value}"
+    raise InputError(
+        f"node {node.uuid}: instance_info/capabilities ask for Secure Boot, and with {where} the loader is not signed",
+        hint="the boot interface httpboot or redfish-http-url, driver_info/httpboot_payload image and httpboot_chain "
+        "shim+grub; or a signed instance_info/boot_iso of your own",
+    )
 
 
 def url_for(task: TaskManager, wanted: Wanted) -> BootUrl:
@@ -178,7 +218,7 @@ def url_for(task: TaskManager, wanted: Wanted) -> BootUrl:
 def publish(task: TaskManager, wanted: Wanted) -> Publication:
     """Fetch, compose an ISO, publish it. On a failure nothing is left. Raises IronicException, HttpBootError."""
     with _all_or_nothing(task):
-        files = _fetch(task, wanted)
+        files = _fetch(task, wanted, Payload.IMAGE)
         return _publish_whole(task, wanted, files, Container.ISO)
 
 
@@ -192,7 +232,7 @@ def offers_for(task: TaskManager, wanted: Wanted, payload: Payload) -> dict[int,
     if own := passed(task, wanted):
         return {version: Offer(url=own) for version in families_of(own, wanted)}
     with _all_or_nothing(task):
-        files = _fetch(task, wanted)
+        files = _fetch(task, wanted, payload)
         if wanted.iso or payload in (Payload.IMAGE, Payload.UKI):
             container = Container.EFI if payload is Payload.UKI else Container.ISO
             whole_one = _publish_whole(task, wanted, files, container)
@@ -221,7 +261,7 @@ def _publish_whole(task: TaskManager, wanted: Wanted, files: Mapping[str, Path],
     if wanted.iso:
         blob, kind = Blob.of(whole(examine(files["iso"]))), ImageKind.ISO
     else:
-        chain = Chain.UKI if container is Container.EFI else translate.chain_of(task.node)
+        chain = _chain_of(task.node, Payload.UKI if container is Container.EFI else Payload.IMAGE)
         recipe = _recipe(task, wanted, files, chain, container)
         blob, kind = compose(replace(recipe, bootloader=files.get("bootloader"))), recipe.kind
     return shelf.publish(task.node.uuid, blob, shelf.name_of(kind), seconds=wanted.seconds)
@@ -241,13 +281,23 @@ def _recipe(
     )
 
 
-def _fetch(task: TaskManager, wanted: Wanted) -> dict[str, Path]:
-    return images.fetch(task, {**wanted.references, **_own_loader(task, wanted)})
+def _fetch(task: TaskManager, wanted: Wanted, payload: Payload) -> dict[str, Path]:
+    return images.fetch(task, {**wanted.references, **_own_loader(task.node, wanted, payload)})
 
 
-def _own_loader(task: TaskManager, wanted: Wanted) -> dict[str, str]:
-    loader = driver_utils.get_field(task.node, "bootloader", use_conf=True)
-    return {"bootloader": loader} if loader and not wanted.iso else {}
+def _chain_of(node: Node, payload: Payload) -> Chain:
+    return Chain.UKI if payload is Payload.UKI else translate.chain_of(node)
+
+
+def _own_loader(node: Node, wanted: Wanted, payload: Payload) -> dict[str, str]:
+    """The operator's own loader, where one is used.
+
+    What Ironic's configuration names is an image of an EFI system partition: good for an ISO, and no program for iPXE.
+    """
+    if wanted.iso or payload is Payload.GRUB or _chain_of(node, payload) is Chain.UKI:
+        return {}
+    loader = driver_utils.get_field(node, "bootloader", use_conf=payload is Payload.IMAGE)
+    return {"bootloader": loader} if loader else {}
 
 
 @contextmanager

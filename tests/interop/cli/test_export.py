@@ -51,6 +51,17 @@ def test_the_same_machines_and_urls_stand_in_each_form(file: Path, tmp_path: Pat
     judge("dnsmasq", "--test", f"--conf-file={tmp_path / 'dnsmasq.conf'}")
 
 
+def test_what_a_machine_boots_over_ipv6_alone_stands_where_ipv6_is(file: Path) -> None:
+    four = 'url = "http://boot.example/four.efi"\nscript = "http://boot.example/four.ipxe"\n'
+    six = 'url6 = "http://boot.example/six.efi"\nscript6 = "http://boot.example/six.ipxe"\n'
+    file.write_text(FILE.replace('url = "http://[2001:db8::1]:8080/secret/two.efi"\n', four + six))
+    for server, told, other in (("kea4", "four", "six"), ("kea6", "six", "four")):
+        said = httpboot("export", server, "-c", file)
+        assert f"http://boot.example/{told}.efi" in said
+        assert f"http://boot.example/{told}.ipxe" in said
+        assert f"http://boot.example/{other}" not in said
+
+
 def test_what_the_other_server_cannot_do_is_said(file: Path) -> None:
     file.write_text(FILE.replace('["2001:db8::10-2001:db8::99"]', "[]"))
     assert "warning: no [[subnet]] of IPv6 has a range" in httpboot("export", "kea6", "-c", file)

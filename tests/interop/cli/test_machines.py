@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 
 import pytest
@@ -76,3 +76,28 @@ def test_a_machine_with_a_script_of_its_own_boots_the_loader_that_others_do(tmp_
     assert machine.boot.url_for(asks, server) == "http://192.0.2.1/ipxe.efi"
     assert machine.boot.url_for(replace(asks, architecture=19), server) == "http://192.0.2.1/all.iso"
     assert machine.boot.url_for(replace(asks, user_classes=(b"iPXE",)), server) == "http://192.0.2.1/one.ipxe"
+
+
+def test_a_machine_with_a_url_for_ipv6_is_told_that_over_ipv6(tmp_path: Path) -> None:
+    path = tmp_path / "httpboot.toml"
+    path.write_text(
+        '[dhcp]\ninterfaces = ["lo"]\nscript = "http://{server}/all.ipxe"\n'
+        '[[machine]]\nmac = "52:54:00:12:34:56"\nurl = "http://boot.example/4.efi"\n'
+        'url6 = "http://{server}:8086/6.efi"\nscript = "http://boot.example/4.ipxe"\nscript6 = "http://{server}/6.ipxe"\n'
+    )
+    file = config.read(path, config.ServeFile)
+    assert file.dhcp is not None
+    asks = Client(key=b"1", mac=bytes.fromhex("525400123456"), architecture=16, vendor_class=b"HTTPClient")
+    machine = policy_of(file, file.dhcp, None).machines.find(asks)
+    assert machine is not None
+    assert machine.boot is not None
+    four, six = IPv4Address("192.0.2.1"), IPv6Address("2001:db8::1")
+    again = replace(asks, user_classes=(b"iPXE",))
+    assert [machine.boot.url_for(client, four) for client in (asks, again)] == [
+        "http://boot.example/4.efi",
+        "http://boot.example/4.ipxe",
+    ]
+    assert [machine.boot.url_for(client, six) for client in (asks, again)] == [
+        "http://[2001:db8::1]:8086/6.efi",
+        "http://[2001:db8::1]/6.ipxe",
+    ]

@@ -70,6 +70,11 @@ def test_what_fits_is_not_mentioned(folder: Path) -> None:
             MACHINE.format(url="http://{server}:8080/shim.efi"),
             "machine node: url: FOLDER/shim.efi: a shim fetches grubx64.efi beside it, which is not there",
         ),
+        (
+            "",
+            MACHINE.format(url="http://boot.example/a.efi") + 'url6 = "http://{server}:8080/text.efi"',
+            "machine node: url6: FOLDER/text.efi: no EFI program",
+        ),
     ],
 )
 def test_what_cannot_work_is_said_with_key_file_and_reason(folder: Path, dhcp: str, machine: str, concern: str) -> None:

@@ -40,8 +40,25 @@ def test_firmware_gets_no_url_whose_address_is_of_the_other_family() -> None:
     assert all(each.url_for(ipxe, server) for each in (of4, of6, named) for server in (SERVER4, six))
 
 
+def test_over_ipv6_a_machine_gets_what_is_for_ipv6_and_else_what_is_for_both() -> None:
+    six, ipxe = IPv6Address("2001:db8::1"), Client(key=b"k", user_classes=(b"iPXE",))
+    both = Boot(url="http://{server}/a", script="http://{server}/b")
+    apart = Boot(url="http://{server}/a", url6="http://{server}/6a", script="http://{server}/b", script6="http://a/6b")
+    assert [each.url_for(HTTP_CLIENT, six) for each in (both, apart)] == [
+        "http://[2001:db8::1]/a",
+        "http://[2001:db8::1]/6a",
+    ]
+    assert [each.url_for(ipxe, six) for each in (both, apart)] == ["http://[2001:db8::1]/b", "http://a/6b"]
+    assert [apart.url_for(client, SERVER4) for client in (HTTP_CLIENT, ipxe)] == [
+        "http://192.0.2.1/a",
+        "http://192.0.2.1/b",
+    ]
+
+
 def test_no_url_is_shown_where_a_value_is_printed() -> None:
-    assert "secret" not in repr(policy()) + repr(Boot(url="http://a/secret/b.iso", script="http://a/secret"))
+    assert "secret" not in repr(policy()) + repr(
+        Boot(url="http://a/secret/b.iso", script="http://a/secret", url6="http://a/secret", script6="http://a/secret")
+    )
 
 
 def test_reserved_addresses_are_told_by_family() -> None:
