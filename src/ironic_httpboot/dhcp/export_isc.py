@@ -6,13 +6,36 @@ Knows its classes and its `if`s. Refuses to know files: text is returned.
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 
 from ironic_httpboot.dhcp.export import Site, octets
 from ironic_httpboot.dhcp.message6 import http_client_class
 
 _CLASS6, _USER_CLASS6 = "http-vendor-class", "user-class"
-_HTTP_CLIENT = http_client_class(b"HTTPClient").hex(":")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Words:
+    """How one family's dhcpd tells who asks, and where it puts a URL. more: what else firmware is told."""
+
+    is_ipxe: str
+    is_firmware: str
+    url: str
+    more: tuple[str, ...] = ()
+
+
+_WORDS4 = _Words(
+    is_ipxe='option user-class = "iPXE"',
+    is_firmware='substring(option vendor-class-identifier, 0, 10) = "HTTPClient"',
+    url="bootfile-name",
+)
+_WORDS6 = _Words(
+    is_ipxe=f'substring(option dhcp6.{_USER_CLASS6}, 2, 4) = "iPXE"',
+    is_firmware=f'substring(option dhcp6.{_CLASS6}, 6, 10) = "HTTPClient"',
+    url="dhcp6.bootfile-url",
+    more=(f"  option dhcp6.{_CLASS6} {http_client_class(b'HTTPClient').hex(':')};",),
+)
 
 
 def isc(site: Site) -> str:
@@ -38,24 +61,9 @@ def isc(site: Site) -> str:
     for host in site.hosts:
         lines += [f"host {host.name} {{", f"  hardware ethernet {host.mac};"]
         lines += [f"  fixed-address {each};" for each in host.addresses if isinstance(each, IPv4Address)][:1]
-        lines += [f"  {each}" for each in _boot(host.url4, host.script)]
+        lines += [f"  {each}" for each in _boot(host.url4, host.script, _WORDS4)]
         lines.append("}")
-    default = [f"  {each}" for each in _boot(site.default.url4, site.default.script)]
-    if default:
-        lines += ["# Machines that are not named above.", "if not known {", *default, "}"]
-    return "\n".join([*lines, ""])
-
-
-def _boot(url: str | None, script: str | None) -> list[str]:
-    lines: list[str] = []
-    if script:
-        lines += ['if option user-class = "iPXE" {', f"  option bootfile-name {json.dumps(script)};", "} else"]
-    if url:
-        lines += ['if substring(option vendor-class-identifier, 0, 10) = "HTTPClient" {']
-        lines += [f"  option bootfile-name {json.dumps(url)};", "}"]
-    elif script:
-        lines[-1] = "}"
-    return lines
+    return "\n".join([*lines, *_unnamed(site.default.url4, site.default.script, _WORDS4), ""])
 
 
 def isc6(site: Site) -> str:
@@ -80,22 +88,23 @@ def isc6(site: Site) -> str:
             continue
         lines += [f"host {host.name} {{", f"  host-identifier option dhcp6.client-id {octets(host.duid)};"]
         lines += [f"  fixed-address6 {each};" for each in host.addresses if isinstance(each, IPv6Address)][:1]
-        lines += [f"  {each}" for each in _boot6(host.url6, host.script6)]
+        lines += [f"  {each}" for each in _boot(host.url6, host.script6, _WORDS6)]
         lines.append("}")
-    default = [f"  {each}" for each in _boot6(site.default.url6, site.default.script6)]
-    if default:
-        lines += ["# Machines that are not named above.", "if not known {", *default, "}"]
-    return "\n".join([*lines, ""])
+    return "\n".join([*lines, *_unnamed(site.default.url6, site.default.script6, _WORDS6), ""])
 
 
-def _boot6(url: str | None, script: str | None) -> list[str]:
+def _unnamed(url: str | None, script: str | None, words: _Words) -> list[str]:
+    """What machines boot that no host declares."""
+    boot = [f"  {each}" for each in _boot(url, script, words)]
+    return ["# Machines that are not named above.", "if not known {", *boot, "}"] if boot else []
+
+
+def _boot(url: str | None, script: str | None, words: _Words) -> list[str]:
     lines: list[str] = []
     if script:
-        lines += [f'if substring(option dhcp6.{_USER_CLASS6}, 2, 4) = "iPXE" {{']
-        lines += [f"  option dhcp6.bootfile-url {json.dumps(script)};", "} else"]
+        lines += [f"if {words.is_ipxe} {{", f"  option {words.url} {json.dumps(script)};", "} else"]
     if url:
-        lines += [f'if substring(option dhcp6.{_CLASS6}, 6, 10) = "HTTPClient" {{']
-        lines += [f"  option dhcp6.bootfile-url {json.dumps(url)};", f"  option dhcp6.{_CLASS6} {_HTTP_CLIENT};", "}"]
+        lines += [f"if {words.is_firmware} {{", f"  option {words.url} {json.dumps(url)};", *words.more, "}"]
     elif script:
         lines[-1] = "}"
     return lines

@@ -12,6 +12,7 @@ from ironic_httpboot import config
 from ironic_httpboot.cli.machines import Images, policy_of
 from ironic_httpboot.demo import guest
 from ironic_httpboot.dhcp.client import Client
+from ironic_httpboot.dhcp.policy import Boot
 from ironic_httpboot.errors import BadConfig
 from ironic_httpboot.http.store import Store
 
@@ -34,6 +35,21 @@ def read(folder: Path, payload: str) -> config.ServeFile:
     path = folder / "httpboot.toml"
     path.write_text(FILE.format(kernel=guest.find_parts().kernel, payload=payload))
     return config.read(path, config.ServeFile)
+
+
+ASKS = Client(key=b"1", mac=bytes.fromhex("525400123456"), architecture=16, vendor_class=b"HTTPClient")
+
+
+def boot_of(folder: Path, text: str) -> Boot:
+    """What the machine that asks boots by a file."""
+    path = folder / "httpboot.toml"
+    path.write_text(text)
+    file = config.read(path, config.ServeFile)
+    assert file.dhcp is not None
+    machine = policy_of(file, file.dhcp, None).machines.find(ASKS)
+    assert machine is not None
+    assert machine.boot is not None
+    return machine.boot
 
 
 @pytest.mark.parametrize(("payload", "loader", "names"), [("grub", "grubx64.efi", 3), ("ipxe", "ipxex64.efi", 3)])
@@ -61,43 +77,31 @@ def test_without_one_address_the_urls_cannot_be_written_down(tmp_path: Path) -> 
 
 
 def test_a_machine_with_a_script_of_its_own_boots_the_loader_that_others_do(tmp_path: Path) -> None:
-    path = tmp_path / "httpboot.toml"
-    path.write_text(
+    boot = boot_of(
+        tmp_path,
         '[dhcp]\ninterfaces = ["lo"]\nurl = "http://{server}/all.iso"\n[dhcp.loaders]\nx64 = "http://{server}/ipxe.efi"\n'
-        '[[machine]]\nmac = "52:54:00:12:34:56"\nscript = "http://{server}/one.ipxe"\n'
+        '[[machine]]\nmac = "52:54:00:12:34:56"\nscript = "http://{server}/one.ipxe"\n',
     )
-    file = config.read(path, config.ServeFile)
-    assert file.dhcp is not None
-    asks = Client(key=b"1", mac=bytes.fromhex("525400123456"), architecture=16, vendor_class=b"HTTPClient")
-    machine = policy_of(file, file.dhcp, None).machines.find(asks)
-    assert machine is not None
-    assert machine.boot is not None
     server = IPv4Address("192.0.2.1")
-    assert machine.boot.url_for(asks, server) == "http://192.0.2.1/ipxe.efi"
-    assert machine.boot.url_for(replace(asks, architecture=19), server) == "http://192.0.2.1/all.iso"
-    assert machine.boot.url_for(replace(asks, user_classes=(b"iPXE",)), server) == "http://192.0.2.1/one.ipxe"
+    assert boot.url_for(ASKS, server) == "http://192.0.2.1/ipxe.efi"
+    assert boot.url_for(replace(ASKS, architecture=19), server) == "http://192.0.2.1/all.iso"
+    assert boot.url_for(replace(ASKS, user_classes=(b"iPXE",)), server) == "http://192.0.2.1/one.ipxe"
 
 
 def test_a_machine_with_a_url_for_ipv6_is_told_that_over_ipv6(tmp_path: Path) -> None:
-    path = tmp_path / "httpboot.toml"
-    path.write_text(
+    boot = boot_of(
+        tmp_path,
         '[dhcp]\ninterfaces = ["lo"]\nscript = "http://{server}/all.ipxe"\n'
         '[[machine]]\nmac = "52:54:00:12:34:56"\nurl = "http://boot.example/4.efi"\n'
-        'url6 = "http://{server}:8086/6.efi"\nscript = "http://boot.example/4.ipxe"\nscript6 = "http://{server}/6.ipxe"\n'
+        'url6 = "http://{server}:8086/6.efi"\nscript = "http://boot.example/4.ipxe"\nscript6 = "http://{server}/6.ipxe"\n',
     )
-    file = config.read(path, config.ServeFile)
-    assert file.dhcp is not None
-    asks = Client(key=b"1", mac=bytes.fromhex("525400123456"), architecture=16, vendor_class=b"HTTPClient")
-    machine = policy_of(file, file.dhcp, None).machines.find(asks)
-    assert machine is not None
-    assert machine.boot is not None
     four, six = IPv4Address("192.0.2.1"), IPv6Address("2001:db8::1")
-    again = replace(asks, user_classes=(b"iPXE",))
-    assert [machine.boot.url_for(client, four) for client in (asks, again)] == [
+    again = replace(ASKS, user_classes=(b"iPXE",))
+    assert [boot.url_for(client, four) for client in (ASKS, again)] == [
         "http://boot.example/4.efi",
         "http://boot.example/4.ipxe",
     ]
-    assert [machine.boot.url_for(client, six) for client in (asks, again)] == [
+    assert [boot.url_for(client, six) for client in (ASKS, again)] == [
         "http://[2001:db8::1]:8086/6.efi",
         "http://[2001:db8::1]/6.ipxe",
     ]
