@@ -15,9 +15,6 @@ from urllib.parse import unquote, urlsplit
 
 from ironic_httpboot.errors import BadRecipe, BadUrl
 
-BOOT_SUFFIXES = (".efi", ".iso", ".img")
-"""Path endings by which firmware knows what it downloads, whatever the server's Content-Type (UEFI 2.10 §24.7)."""
-
 SCRIPT_SUFFIXES = (".cfg", ".ipxe")
 """Path endings of what a loader reads after the firmware fetched it: GRUB's configuration, iPXE's script."""
 

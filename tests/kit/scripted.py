@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import socket
 import threading
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -113,13 +112,3 @@ class ScriptedBmc:
         except OSError:
             # The client has had enough.
             return
-
-
-def sloth(seconds: float, script: Script) -> Script:
-    """The same answers, each after a while."""
-
-    def answer(asked: Asked) -> Say:
-        time.sleep(seconds)
-        return script(asked)
-
-    return answer

@@ -30,12 +30,6 @@ def print_json(value: object) -> None:
     sys.stdout.flush()
 
 
-def print_json_line(value: object) -> None:
-    """One JSON document on one line of standard output."""
-    sys.stdout.write(json.dumps(value, default=plain) + "\n")
-    sys.stdout.flush()
-
-
 def print_error(error: HttpBootError, *, as_json: bool) -> None:
     """An error: in words on standard error, or as JSON on standard output."""
     if as_json:

@@ -259,11 +259,6 @@ def numbers(data: bytes) -> tuple[int, ...]:
     return struct.unpack(f">{len(data) // 2}H", data)
 
 
-def pack_numbers(given: Iterable[int]) -> bytes:
-    """16-bit numbers as an option's data."""
-    return b"".join(number.to_bytes(2) for number in given)
-
-
 def addresses(data: bytes) -> tuple[IPv6Address, ...]:
     """A list of addresses: option 23. Raises MalformedMessage."""
     if not data or len(data) % 16:

@@ -55,11 +55,6 @@ class LoadOption:
     device_path: bytes
     uri: str | None
 
-    @property
-    def variable_name(self) -> str:
-        """Boot and four digits."""
-        return f"Boot{self.number:04X}"
-
 
 def uri_path(uri: str) -> bytes:
     """A device path of one URI node, which boots over any NIC. An empty uri means "take the URL from DHCP".
