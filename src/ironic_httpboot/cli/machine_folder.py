@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 from typing import TypeAlias
 
 from ironic_httpboot import config
 from ironic_httpboot.cli import output
+from ironic_httpboot.dhcp.policy import Address
 from ironic_httpboot.errors import BadConfig
 
 SUFFIX = ".toml"
 
 Identity: TypeAlias = tuple[int, int, int]
-Address: TypeAlias = IPv4Address | IPv6Address
 
 
 class MachineFolder:

@@ -16,7 +16,6 @@ from typing import TypeAlias
 
 from ironic_httpboot.errors import MalformedMessage
 
-Address: TypeAlias = IPv4Address | IPv6Address
 Range: TypeAlias = tuple[int, int]
 
 OFFER_SECONDS = 30.0
