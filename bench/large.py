@@ -41,9 +41,10 @@ def _reader(at_once: int) -> Callable[[int, str], int]:
     return take
 
 
+ONE = Load(clients="1 in curl", take=_curl(1, 10))
 SIXTY_FOUR = Load(clients="64 in curl", take=_curl(64, 1))
 LOADS = (
-    Load(clients="1 in curl", take=_curl(1, 10)),
+    ONE,
     SIXTY_FOUR,
     Load(clients="64 in bench.reader", take=_reader(64), rounds=3, has_goal=False),
 )

@@ -17,28 +17,17 @@ import termios
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
-_TURN_BYTES = 8 * 1024 * 1024
+_TURN_BYTES = 512 * 1024
 """What one client may send before the others get their turn."""
+
+_UNSENT_BYTES = 128 * 1024
+"""What the kernel holds for a client without sending it yet; what is on its way is not limited by it (tcp(7)). By
+itself it takes megabytes that lie there until they leave, when the processor's caches have long forgotten them: that
+costs up to twice as much (bench/RESULTS.md)."""
 
 _LOOK_SECONDS = 0.5
 """How often a client that is waited for is looked at."""
-
-
-def _grantable(wanted_bytes: int) -> int | None:
-    """The send buffer to ask for, or None where this host grants less: it would stay smaller than what the kernel
-    comes to by itself (socket(7), tcp(7))."""
-    try:
-        limit_bytes = int(Path("/proc/sys/net/core/wmem_max").read_text())
-    except (OSError, ValueError):
-        return None
-    return wanted_bytes if limit_bytes >= wanted_bytes else None
-
-
-_SEND_BUFFER_BYTES = _grantable(4 * 1024 * 1024)
-"""What the kernel is asked to hold of a file for one client: pages of the file itself, no memory of their own. The
-more it holds the more rarely it wakes us, and that is where we cost more than nginx does (bench/RESULTS.md)."""
 
 
 async def send(
@@ -59,8 +48,7 @@ async def send(
     if transport.is_closing():
         raise ConnectionResetError("the client went away")
     connection = transport.get_extra_info("socket")
-    if _SEND_BUFFER_BYTES is not None:
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _UNSENT_BYTES)
     pump = _Pump(connection.fileno(), stream.fileno(), offset, count, advance)
     pump.send_some()  # mostly there is room, and then a short slice has left
     if pump.done.done():

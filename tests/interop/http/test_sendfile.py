@@ -33,7 +33,9 @@ class Pair:
 
 @pytest.fixture
 async def pair() -> AsyncIterator[Pair]:
-    near, far = socket.socketpair()
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        near = socket.create_connection(listening.getsockname())
+        far, _ = listening.accept()
     near.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 65_536)
     far.setblocking(False)
     transport, _ = await asyncio.get_running_loop().create_connection(asyncio.Protocol, sock=near)
