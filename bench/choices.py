@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from statistics import median
 
 from bench.inputs import Inputs
-from bench.large import ONE, SIXTY_FOUR, seconds_per_gb
+from bench.large import ONE, SIXTY_FOUR, cost_per_gb
 from bench.process import python_server
 from bench.report import Finding
 from bench.small import hammer
@@ -42,8 +42,8 @@ def run(inputs: Inputs) -> Finding:
         for _ in range(_ROUNDS):
             for what, name in _LARGE.items():
                 for load in (ONE, SIXTY_FOUR):
-                    cost = seconds_per_gb(servers[name], "/large.img", load)
-                    costs.setdefault((what, load.clients), []).append(cost)
+                    cost = cost_per_gb(servers[name], "/large.img", load)
+                    costs.setdefault((what, load.clients), []).append(cost.server)
             for what, name in _SMALL.items():
                 costs.setdefault((what, _HAMMER), []).append(hammer(servers[name], "/small.efi")[1])
     rows = [

@@ -109,11 +109,16 @@ def on_client_core(*command: str | Path) -> str:
 
 def cost_of(*command: str | Path) -> float:
     """Run a program to its end, on the servers' core; its CPU seconds."""
-    before = os.times()
+    before = children_seconds()
     pinned = [find("taskset"), "-c", str(SERVER_CORE), *command]
     subprocess.run(pinned, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    after = os.times()
-    return after.children_user + after.children_system - before.children_user - before.children_system
+    return children_seconds() - before
+
+
+def children_seconds() -> float:
+    """User and system time of all programs that ran to their end, so far."""
+    spent = os.times()
+    return spent.children_user + spent.children_system
 
 
 @contextmanager
