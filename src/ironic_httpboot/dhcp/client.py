@@ -31,7 +31,7 @@ from ironic_httpboot.dhcp.message6 import Message6, Relay6
 from ironic_httpboot.errors import MalformedMessage
 
 _MAC_BYTES = 6
-_LINK_LOCAL_HIGH = bytes.fromhex("fe80000000000000")
+_LINK_LOCAL_HIGH = 0xFE80_0000_0000_0000
 _T = TypeVar("_T")
 
 
@@ -149,9 +149,10 @@ def _attempt(read: Callable[[bytes], _T], data: bytes | None) -> _T | None:
 
 
 def _mac_of_address(address: IPv6Address) -> bytes:
-    packed = address.packed
-    if packed[:8] != _LINK_LOCAL_HIGH or packed[11:13] != b"\xff\xfe":
+    number = int(address)
+    if number >> 64 != _LINK_LOCAL_HIGH or (number >> 24) & 0xFFFF != 0xFFFE:
         return b""
+    packed = address.packed
     return bytes((packed[8] ^ 2,)) + packed[9:11] + packed[13:]
 
 

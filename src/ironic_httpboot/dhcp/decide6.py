@@ -279,12 +279,12 @@ def _give(question: _Question, associations: list[IaNa], *, bound: bool, rapid: 
     leased: list[int] = []
     favoured = question.favoured(associations)
     for ia in associations:
-        asked = ia.addresses
-        if question.kind == Kind6.REQUEST and not all(_on_link(question, each.address) for each in asked):
+        asked = ia.numbers
+        if question.kind == Kind6.REQUEST and not _on_link(question, asked):
             # RFC 8415 §18.3.2.
             options.append(_ia(ia, message6.status(Status6.NOT_ON_LINK, "an address is of another network")))
             continue
-        key, wanted = question.key(ia), int(asked[0].address) if asked else None
+        key, wanted = question.key(ia), asked[0] if asked else None
         own = question.own if ia is favoured else None
         found = _found(question, ia, key, wanted=wanted, own=own)
         if found is None:
@@ -330,7 +330,7 @@ def _extend(question: _Question, associations: list[IaNa]) -> _Answer | Ignore:
             continue
         question.leases.bind(question.key(ia), held, question.now, _valid_seconds(question))
         leased.append(held)
-        gone = [each.address for each in ia.addresses if int(each.address) != held]
+        gone = [each for each in ia.numbers if each != held]
         options.append(_ia_with(question, ia, held, gone))
     if not options:
         return Ignore("nothing is known of its leases")
@@ -340,7 +340,7 @@ def _extend(question: _Question, associations: list[IaNa]) -> _Answer | Ignore:
 def _held(question: _Question, ia: IaNa, *, favoured: bool) -> int | None:
     """The address that an association may keep: the one that it has here, or the machine's reserved one."""
     key, own = question.key(ia), question.own
-    if own is not None and favoured and any(int(each.address) == own for each in ia.addresses):
+    if own is not None and favoured and own in ia.numbers:
         return own if question.takes_over(ia) or question.leases.available(own, key, question.now) else None
     held = question.leases.remembered(key)
     if held is None or not question.leases.available(held, key, question.now) or not _ours(question, held):
@@ -349,10 +349,10 @@ def _held(question: _Question, ia: IaNa, *, favoured: bool) -> int | None:
 
 
 def _confirm(question: _Question, associations: list[IaNa]) -> _Answer | Ignore:
-    addresses = [each.address for ia in associations for each in ia.addresses]
-    if not addresses:
+    asked = [each for ia in associations for each in ia.numbers]
+    if not asked:
         return Ignore("it asks about no address")
-    here = all(_on_link(question, address) for address in addresses)
+    here = _on_link(question, asked)
     status = message6.status(Status6.SUCCESS if here else Status6.NOT_ON_LINK)
     return _Answer(Kind6.REPLY, (*_identities(question), status))
 
@@ -363,7 +363,7 @@ def _take_back(question: _Question, associations: list[IaNa]) -> _Answer:
     act = leases.release if question.kind == Kind6.RELEASE else leases.decline
     options: list[Option] = []
     for ia in associations:
-        had = [act(question.key(ia), int(each.address), question.now) for each in ia.addresses]
+        had = [act(question.key(ia), each, question.now) for each in ia.numbers]
         if not any(had):
             options.append(_ia(ia, message6.status(Status6.NO_BINDING, "nothing is known of this lease")))
     return _Answer(Kind6.REPLY, (*_identities(question), message6.status(Status6.SUCCESS), *options))
@@ -404,8 +404,12 @@ def _boot_options(question: _Question) -> tuple[Option, ...]:
     return tuple(options)
 
 
-def _on_link(question: _Question, address: IPv6Address) -> bool:
-    return question.subnet is not None and question.subnet.holds(address)
+def _on_link(question: _Question, asked: Sequence[int]) -> bool:
+    """Whether all addresses are of the client's network."""
+    if question.subnet is None:
+        return False
+    first, last = question.subnet.span
+    return not asked or (first <= min(asked) and max(asked) <= last)
 
 
 def _ours(question: _Question, address: int) -> bool:
@@ -416,7 +420,7 @@ def _ia(ia: IaNa, *inside: Option) -> Option:
     return message6.ia_option(ia.iaid, 0, 0, inside)
 
 
-def _ia_with(question: _Question, ia: IaNa, address: int, gone: Sequence[IPv6Address] = ()) -> Option:
+def _ia_with(question: _Question, ia: IaNa, address: int, gone: Sequence[int] = ()) -> Option:
     """An association with its address. gone: addresses that the client is to stop using. Preferred ≤ valid always."""
     more = [message6.address_option(each, 0, 0) for each in gone] if gone else ()
     return message6.ia_with_address(ia.iaid, _times(_valid_seconds(question)), address, more)

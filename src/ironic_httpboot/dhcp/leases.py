@@ -138,7 +138,10 @@ class Leases:
 
     def leasable(self, address: int, ranges: Sequence[Range]) -> bool:
         """Whether an address of these ranges is for anyone: it is neither reserved nor withheld."""
-        return not self._is_kept(address) and any(first <= address <= last for first, last in ranges)
+        for first, last in ranges:  # `any` costs four times as much
+            if first <= address <= last:
+                return not self._is_kept(address)
+        return False
 
     def offer(
         self, key: bytes, ranges: Sequence[Range], now: float, *, wanted: int | None = None, own: int | None = None

@@ -89,6 +89,11 @@ class IaNa:
     options: Final[tuple[Option, ...]] = ()
 
     @property
+    def numbers(self) -> list[int]:
+        """The addresses in it and nothing else, as numbers. Raises MalformedMessage."""
+        return [_number(data) for code, data in self.options if code == Option6.IA_ADDRESS]
+
+    @property
     def addresses(self) -> tuple[IaAddress, ...]:
         """The addresses in it. Raises MalformedMessage."""
         return tuple([decode_address(data) for code, data in self.options if code == Option6.IA_ADDRESS])
@@ -194,21 +199,30 @@ def ia_with_address(iaid: int, times: tuple[int, int, int, int], address: int, m
     t1, t2, preferred, valid = times
     code, size = Option6.IA_ADDRESS, _ADDRESS_HEADER.size
     packed = _IA_WITH_ADDRESS.pack(iaid, t1, t2, code, size, address.to_bytes(16), preferred, valid)
-    return _option((Option6.IA_NA, packed + encode_options(more)))
+    return _option((Option6.IA_NA, packed + encode_options(more) if more else packed))
 
 
-def address_option(address: IPv6Address, preferred: int, valid: int) -> Option:
+def address_option(address: int, preferred: int, valid: int) -> Option:
     """Option 5, with nothing inside."""
-    return _option((Option6.IA_ADDRESS, _ADDRESS_HEADER.pack(address.packed, preferred, valid)))
+    return _option((Option6.IA_ADDRESS, _ADDRESS_HEADER.pack(address.to_bytes(16), preferred, valid)))
 
 
 def decode_address(data: bytes) -> IaAddress:
     """Read the data of option 5. Raises MalformedMessage."""
+    options = _inside_address(data)
+    address, preferred, valid = _ADDRESS_HEADER.unpack_from(data)
+    return IaAddress(address=IPv6Address(address), preferred=preferred, valid=valid, options=options)
+
+
+def _number(data: bytes) -> int:
+    _inside_address(data)
+    return int.from_bytes(data[:16])
+
+
+def _inside_address(data: bytes) -> tuple[Option, ...]:
     if len(data) < _ADDRESS_HEADER.size:
         raise MalformedMessage(f"DHCPv6 option 5: {len(data)} bytes, less than {_ADDRESS_HEADER.size}")
-    address, preferred, valid = _ADDRESS_HEADER.unpack_from(data)
-    options = decode_options(data, _ADDRESS_HEADER.size) if len(data) > _ADDRESS_HEADER.size else ()
-    return IaAddress(address=IPv6Address(address), preferred=preferred, valid=valid, options=options)
+    return decode_options(data, _ADDRESS_HEADER.size) if len(data) > _ADDRESS_HEADER.size else ()
 
 
 def encode_address(address: IaAddress) -> bytes:
