@@ -21,8 +21,8 @@ def as_it_is() -> None:
 
 
 def unsent_without_limit() -> None:
-    """The kernel takes what its send buffer holds, which grows by itself, and a turn is as long as it takes."""
-    sendfile._UNSENT_BYTES = sendfile._TURN_BYTES = 1 << 30
+    """The kernel takes what its send buffer holds, which grows by itself."""
+    sendfile._UNSENT_BYTES = 1 << 30
 
 
 def sendfile_of_asyncio() -> None:

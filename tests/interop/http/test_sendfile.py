@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
 import socket
+import struct
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -13,6 +15,8 @@ import pytest
 from ironic_httpboot.http import sendfile
 
 DATA = os.urandom(20_000_000)
+SIOCOUTQNSD = 0x894B
+"""How much of what a socket was given has not been sent (linux/sockios.h); Python has no name for it."""
 
 
 class Pair:
@@ -78,6 +82,19 @@ async def test_slices_follow_each_other_and_what_is_written_between(pair: Pair, 
     pair.transport.write(b"then")
     await send(pair, path, 2_000_000, 2_000_000)
     assert await receiving == DATA[:1_000_000] + b"then" + DATA[2_000_000:4_000_000]
+
+
+async def test_of_a_file_little_waits_in_the_kernel_that_is_not_on_its_way(pair: Pair, path: Path) -> None:
+    connection = pair.transport.get_extra_info("socket")
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4_000_000)
+    sending = asyncio.create_task(send(pair, path, 0, len(DATA)))
+    await asyncio.sleep(0.3)
+    unsent = struct.unpack("i", fcntl.ioctl(connection.fileno(), SIOCOUTQNSD, bytes(4)))[0]
+    sending.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await sending
+    # What is on its way fills the client's window; the kernel goes over the limit by less than a packet of its own.
+    assert 0 < unsent <= 128 * 1024 + 64 * 1024
 
 
 async def test_a_client_that_takes_nothing_is_given_up(pair: Pair, path: Path) -> None:
