@@ -24,7 +24,7 @@ _TURN_BYTES = 512 * 1024
 _UNSENT_BYTES = 128 * 1024
 """What the kernel holds for a client without sending it yet; what is on its way is not limited by it (tcp(7)). By
 itself it takes megabytes that lie there until they leave, when the processor's caches have long forgotten them: that
-costs up to twice as much (bench/RESULTS.md)."""
+costs up to two thirds more (bench/RESULTS.md)."""
 
 _LOOK_SECONDS = 0.5
 """How often a client that is waited for is looked at."""
