@@ -29,6 +29,13 @@ def build(folder: Path, environment: Mapping[str, str] | None = None) -> tuple[P
     return wheel, ran.stdout
 
 
+def install(folder: Path) -> Path:
+    """A folder for PYTHONPATH, with what pip installs on a host that has a compiler. folder: for all that is made."""
+    wheel, said = build(folder)
+    assert not wheel.name.endswith("-py3-none-any.whl"), said
+    return unpack(wheel, folder / "site")
+
+
 def unpack(wheel: Path, folder: Path) -> Path:
     """A folder for PYTHONPATH, with what is in a wheel."""
     with zipfile.ZipFile(wheel) as archive:

@@ -409,7 +409,7 @@ def _on_link(question: _Question, asked: Sequence[int]) -> bool:
     if question.subnet is None:
         return False
     first, last = question.subnet.span
-    return not asked or (first <= min(asked) and max(asked) <= last)
+    return all(first <= each <= last for each in asked)
 
 
 def _ours(question: _Question, address: int) -> bool:

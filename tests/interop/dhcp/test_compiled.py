@@ -16,10 +16,7 @@ MODULES = ("client", "decide4", "decide6", "iana", "leases", "limits", "message4
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("wheel")
-    built, said = wheel.build(folder)
-    assert "py3-none-any" not in built.name, said
-    return wheel.unpack(built, folder / "site")
+    return wheel.install(tmp_path_factory.mktemp("wheel"))
 
 
 def run(installed: Path, *arguments: str) -> str:
